@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What the iterators write when they are read, and what the maps hold that both halves touch. Same rules as record.h.
+ */
+#ifndef POOLSCOPE_LISTING_H
+#define POOLSCOPE_LISTING_H
+
+#include <linux/types.h>
+
+#include "poolscope/record.h"
+
+#define PS_COMM_MAX 16 /* TASK_COMM_LEN */
+
+enum ps_task_flag {
+	PS_TASK_KERNEL = 1 << 0, /* PF_KTHREAD */
+	PS_TASK_DEAD = 1 << 1, /* no live thread is left: a zombie */
+};
+
+/* iter/task: one row per process (not per thread). */
+struct ps_task_row {
+	__u64 start_ns; /* since boot; with the tgid it names a process for good */
+	__u32 tgid;
+	__u32 parent_tgid;
+	__u32 flags; /* enum ps_task_flag */
+	__u32 pad;
+	char comm[PS_COMM_MAX]; /* any bytes; NUL-terminated */
+};
+
+/*
+ * iter/bpf_sk_storage_map over the listeners: one row each, followed by the cookies of the connections in its
+ * accept queue (at most PS_QUEUE_LISTED) and a 0.
+ */
+struct ps_listener_row {
+	__u64 cookie;
+	__u32 owner;
+	__u32 dropped; /* sk_drops since the listener was tagged; wraps */
+	__u32 half_open;
+	__u32 queued;
+	__u32 queue_limit;
+	__u16 local_port;
+	__u16 pad;
+};
+
+/* A seq_file page run holds 32 KiB, and one listener must fit (bpf_iter: PAGE_SIZE << 3). */
+#define PS_QUEUE_LISTED 3900
+
+/* Value of the map of target processes, keyed by tgid. */
+struct ps_process {
+	__u32 owner; /* target id, never 0 */
+	__u32 follow; /* children belong to the target, too */
+};
+
+/* Sockets or processes that could not be tracked, by cause. */
+enum ps_refusal {
+	PS_REFUSAL_MEMORY, /* sk_storage was refused: no memory, or the socket's option memory is full */
+	PS_REFUSAL_OPTMEM, /* net.core.optmem_max is too small to tag a listener safely */
+	PS_REFUSAL_PROCESSES, /* more processes than PS_PROCESSES_MAX */
+	PS_REFUSALS,
+};
+
+/* Counters that only rise, one set per processor; the user half adds them up. */
+struct ps_counters {
+	__u64 refused[PS_EVENTS]; /* the ring had no room */
+	__u64 lost[PS_EVENTS]; /* ... and nothing will deliver it later */
+	__u64 refusals[PS_REFUSALS];
+};
+
+#define PS_PROCESSES_MAX 4096
+
+_Static_assert(sizeof(struct ps_task_row) == 40, "no hidden padding");
+_Static_assert(sizeof(struct ps_listener_row) == 32, "no hidden padding");
+
+#endif

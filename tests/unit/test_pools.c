@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What a record counts, in which series, whatever was skipped before it. */
+#include "check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pools.h"
+#include "util.h"
+
+#define WEB 1 /* owners; WEB_TOO bears the same name */
+#define WORKER 2
+#define WEB_TOO 3
+#define STRANGER 4 /* no owner of ours */
+#define T0 (100 * NSEC_PER_SEC)
+
+static struct pools_config config_default(void)
+{
+	struct pools_config config = {.peers_max = 128, .series_max = 512};
+
+	histogram_bounds_handshake(&config.handshake);
+	histogram_bounds_lifetime(&config.lifetime);
+	memcpy(config.hash_key, "test_pools", 10);
+	return config;
+}
+
+static struct pools *pools_with(const struct pools_config *config)
+{
+	struct pools *p;
+
+	assert_int_equal(pools_open(&p, config), 0);
+	assert_int_equal(pools_add_owner(p, WEB, "web"), 0);
+	assert_int_equal(pools_add_owner(p, WORKER, "worker"), 0);
+	assert_int_equal(pools_add_owner(p, WEB_TOO, "web"), 0);
+	return p;
+}
+
+static int setup(void **state)
+{
+	struct pools_config config = config_default();
+
+	*state = pools_with(&config);
+	return 0;
+}
+
+/* Whatever a test did, every series adds up and no gauge went below 0. */
+static int teardown(void **state)
+{
+	struct pools *p = *state;
+	struct pools_stats stats;
+
+	for (uint32_t i = 0; i < series_count(pools_series(p)); i++) {
+		const struct series *s = series_at(pools_series(p), i);
+		uint64_t failed = 0, closed = 0;
+
+		for (int reason = 0; reason < PS_CLOSES; reason++) {
+			failed += s->failed[reason];
+			closed += s->closed[reason];
+		}
+		assert_int_equal(s->opened + s->adopted,
+				 (uint64_t)s->active + closed + s->handed_over);
+		if (s->key.direction == PS_OUTBOUND)
+			assert_int_equal(s->attempts, s->opened + (uint64_t)s->pending + failed);
+	}
+	pools_stats(p, &stats);
+	assert_int_equal(stats.negative, 0);
+	assert_int_equal(stats.unaccounted, 0);
+	pools_close(p);
+	return 0;
+}
+
+/* Peer 10.0.0.1: outbound to its port 5432, inbound to our port 80. */
+static struct ps_record record(enum ps_direction direction, enum ps_phase phase, unsigned int flags)
+{
+	struct ps_record r = {
+		.id = 1,
+		.version = 1,
+		.peer = {[10] = 0xff, 0xff, 10, 0, 0, 1},
+		.owner = WEB,
+		.birth_owner = WEB,
+		.peer_port = direction == PS_OUTBOUND ? 5432 : 40000,
+		.local_port = direction == PS_OUTBOUND ? 40000 : 80,
+		.phase = (uint8_t)phase,
+		.direction = (uint8_t)direction,
+		.flags = (uint8_t)flags,
+	};
+
+	if (flags & PS_ATTEMPTED)
+		r.attempt_ns = T0;
+	if (flags & PS_OPENED)
+		r.established_ns = T0 + 2 * NSEC_PER_MSEC;
+	if (phase >= PS_PHASE_STALE)
+		r.closed_ns = T0 + 2 * NSEC_PER_MSEC + 7 * NSEC_PER_SEC;
+	return r;
+}
+
+/* The n-th series that was made; there must be that many. */
+static struct series *nth(struct pools *p, uint32_t n)
+{
+	assert_true(n < series_count(pools_series(p)));
+	return series_at(pools_series(p), n);
+}
+
+static uint64_t handshakes(struct pools *p, const struct series *s)
+{
+	return histogram_count(&s->handshake, &pools_config(p)->handshake);
+}
+
+static uint64_t waits(struct pools *p, const struct series *s)
+{
+	return histogram_count(&s->accept_wait, &pools_config(p)->handshake);
+}
+
+static uint64_t lifetimes(struct pools *p, const struct series *s)
+{
+	return histogram_count(&s->lifetime, &pools_config(p)->lifetime);
+}
+
+static void an_outbound_life_step_by_step(void **state)
+{
+	struct ps_record r = record(PS_OUTBOUND, PS_PHASE_PENDING, PS_ATTEMPTED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+	struct series *s;
+
+	pools_account(p, &st, &r);
+	s = nth(p, 0);
+	assert_string_equal(
+		s->labels,
+		"process=\"web\",direction=\"outbound\",peer_address=\"10.0.0.1\",server_port=\"5432\"");
+	assert_int_equal(s->pending, 1);
+	assert_int_equal(s->attempts, 1);
+	r = record(PS_OUTBOUND, PS_PHASE_ESTABLISHED, PS_ATTEMPTED | PS_OPENED);
+	pools_account(p, &st, &r);
+	assert_int_equal(s->pending, 0);
+	assert_int_equal(s->active, 1);
+	assert_int_equal(s->opened, 1);
+	assert_int_equal(s->handshake.sum_ns, 2 * NSEC_PER_MSEC);
+	r = record(PS_OUTBOUND, PS_PHASE_STALE, PS_ATTEMPTED | PS_OPENED);
+	r.reason = PS_CLOSE_PEER;
+	pools_account(p, &st, &r);
+	assert_int_equal(s->active, 0);
+	assert_int_equal(s->stale, 1);
+	assert_int_equal(s->closed[PS_CLOSE_PEER], 1);
+	assert_int_equal(s->lifetime.sum_ns, 7 * NSEC_PER_SEC);
+	r.phase = PS_PHASE_ENDED;
+	pools_account(p, &st, &r);
+	assert_int_equal(s->stale, 0);
+	assert_int_equal(s->attempts, 1);
+	assert_int_equal(s->opened, 1);
+	assert_int_equal(s->closed[PS_CLOSE_PEER], 1);
+	assert_int_equal(handshakes(p, s), 1);
+	assert_int_equal(lifetimes(p, s), 1);
+	assert_int_equal(series_count(pools_series(p)), 1);
+}
+
+static void the_last_record_alone_tells_the_whole_life(void **state)
+{
+	struct ps_record r = record(PS_OUTBOUND, PS_PHASE_ENDED, PS_ATTEMPTED | PS_OPENED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+	struct series *s;
+
+	r.reason = PS_CLOSE_RESET_BY_PEER;
+	pools_account(p, &st, &r);
+	pools_account(p, &st, &r);
+	s = nth(p, 0);
+	assert_int_equal(s->attempts, 1);
+	assert_int_equal(s->opened, 1);
+	assert_int_equal(s->closed[PS_CLOSE_RESET_BY_PEER], 1);
+	assert_int_equal(handshakes(p, s), 1);
+	assert_int_equal(lifetimes(p, s), 1);
+	assert_int_equal(s->active | s->pending | s->stale, 0);
+}
+
+static void an_attempt_that_fails_is_never_closed(void **state)
+{
+	struct ps_record r = record(PS_OUTBOUND, PS_PHASE_PENDING, PS_ATTEMPTED);
+	struct pools *p = *state;
+
+	for (uint8_t reason = 0; reason < PS_FAILS; reason++) {
+		struct pools_state st = {};
+
+		r.phase = PS_PHASE_PENDING;
+		pools_account(p, &st, &r);
+		r.phase = PS_PHASE_ENDED;
+		r.reason = reason;
+		pools_account(p, &st, &r);
+		assert_int_equal(nth(p, 0)->failed[reason], 1);
+		assert_int_equal(nth(p, 0)->closed[reason], 0);
+	}
+	assert_int_equal(nth(p, 0)->attempts, PS_FAILS);
+	assert_int_equal(nth(p, 0)->opened, 0);
+	assert_int_equal(handshakes(p, nth(p, 0)) + lifetimes(p, nth(p, 0)), 0);
+}
+
+static void an_inbound_life_with_accept_by_its_owner(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+	struct series *s;
+
+	r.handshake_us = 350;
+	pools_account(p, &st, &r);
+	s = nth(p, 0);
+	assert_string_equal(
+		s->labels,
+		"process=\"web\",direction=\"inbound\",peer_address=\"10.0.0.1\",server_port=\"80\"");
+	assert_int_equal(s->attempts, 0);
+	assert_int_equal(s->opened, 1);
+	assert_int_equal(s->handshake.sum_ns, 350000);
+	r.accepted_ns = r.established_ns + 40 * NSEC_PER_MSEC;
+	pools_account(p, &st, &r);
+	pools_account(p, &st, &r);
+	assert_int_equal(waits(p, s), 1);
+	assert_int_equal(s->accept_wait.sum_ns, 40 * NSEC_PER_MSEC);
+	r.phase = PS_PHASE_ENDED;
+	r.closed_ns = r.established_ns + NSEC_PER_SEC;
+	r.reason = PS_CLOSE_LOCAL;
+	pools_account(p, &st, &r);
+	assert_int_equal(s->closed[PS_CLOSE_LOCAL], 1);
+	assert_int_equal(s->lifetime.sum_ns, NSEC_PER_SEC);
+	assert_int_equal(s->active, 0);
+}
+
+static void durations_that_are_not_known_give_no_sample(void **state)
+{
+	struct ps_record in = record(PS_INBOUND, PS_PHASE_ENDED, PS_OPENED);
+	struct ps_record out = record(PS_OUTBOUND, PS_PHASE_ENDED, PS_ATTEMPTED | PS_OPENED);
+	struct pools_state st = {}, st_out = {}, st_met = {};
+	struct pools *p = *state;
+
+	in.accepted_ns = T0;
+	in.established_ns = 0; /* the transition was skipped; the handshake is unknown with it */
+	pools_account(p, &st, &in);
+	assert_int_equal(handshakes(p, nth(p, 0)) + waits(p, nth(p, 0)) + lifetimes(p, nth(p, 0)),
+			 0);
+	assert_int_equal(nth(p, 0)->opened, 1);
+	out.attempt_ns = 0; /* found in SYN_SENT at attach */
+	pools_account(p, &st_out, &out);
+	assert_int_equal(handshakes(p, nth(p, 1)), 0);
+	assert_int_equal(lifetimes(p, nth(p, 1)), 1);
+	out.closed_ns = 0;
+	pools_account(p, &st_met, &out);
+	assert_int_equal(lifetimes(p, nth(p, 1)), 1);
+	assert_int_equal(nth(p, 1)->closed[PS_CLOSE_LOCAL], 2);
+}
+
+static void an_accept_before_establishment_waits_zero(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+
+	r.accepted_ns = r.established_ns - 1;
+	pools_account(p, &st, &r);
+	assert_int_equal(waits(p, nth(p, 0)), 1);
+	assert_int_equal(nth(p, 0)->accept_wait.sum_ns, 0);
+}
+
+static void an_adopted_connection_has_no_handshake_and_no_lifetime(void **state)
+{
+	struct ps_record r = record(PS_OUTBOUND, PS_PHASE_ESTABLISHED, PS_ADOPTED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+	struct series *s;
+
+	pools_account(p, &st, &r);
+	s = nth(p, 0);
+	assert_int_equal(s->adopted, 1);
+	assert_int_equal(s->active, 1);
+	r.phase = PS_PHASE_ENDED;
+	r.established_ns = T0;
+	r.closed_ns = T0 + 1;
+	r.accepted_ns = T0 + 1;
+	pools_account(p, &st, &r);
+	assert_int_equal(s->active, 0);
+	assert_int_equal(s->closed[PS_CLOSE_LOCAL], 1);
+	assert_int_equal(s->attempts + s->opened + handshakes(p, s) + lifetimes(p, s) + waits(p, s),
+			 0);
+}
+
+static void one_found_in_close_wait_is_only_stale(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_STALE, 0);
+	struct pools_state st = {};
+	struct pools *p = *state;
+	struct series *s;
+
+	pools_account(p, &st, &r);
+	s = nth(p, 0);
+	assert_int_equal(s->stale, 1);
+	r.phase = PS_PHASE_ENDED;
+	pools_account(p, &st, &r);
+	assert_int_equal(s->stale, 0);
+	assert_int_equal(s->opened + s->adopted + s->closed[0] + s->failed[0], 0);
+}
+
+static void an_accept_by_another_name_hands_over(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+	struct series *web, *worker;
+
+	r.handshake_us = 10;
+	pools_account(p, &st, &r);
+	r.owner = WORKER;
+	r.flags |= PS_HANDED;
+	r.accepted_ns = r.established_ns + 5;
+	pools_account(p, &st, &r);
+	web = nth(p, 0);
+	worker = nth(p, 1);
+	assert_string_equal(
+		worker->labels,
+		"process=\"worker\",direction=\"inbound\",peer_address=\"10.0.0.1\",server_port=\"80\"");
+	assert_int_equal(web->opened, 1);
+	assert_int_equal(handshakes(p, web), 1);
+	assert_int_equal(web->handed_over, 1);
+	assert_int_equal(web->active, 0);
+	assert_int_equal(worker->adopted, 1);
+	assert_int_equal(worker->active, 1);
+	assert_int_equal(waits(p, worker), 1);
+	r.phase = PS_PHASE_STALE;
+	r.closed_ns = r.established_ns + NSEC_PER_SEC;
+	r.reason = PS_CLOSE_PEER;
+	pools_account(p, &st, &r);
+	assert_int_equal(worker->stale, 1);
+	assert_int_equal(worker->closed[PS_CLOSE_PEER], 1);
+	r.phase = PS_PHASE_ENDED;
+	pools_account(p, &st, &r);
+	assert_int_equal(worker->stale, 0);
+	assert_int_equal(web->handed_over, 1);
+	assert_int_equal(web->closed[PS_CLOSE_PEER] + lifetimes(p, web) + lifetimes(p, worker), 0);
+}
+
+static void an_accept_by_no_target_hands_over_to_nobody(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED);
+	struct pools_state st = {}, later = {};
+	struct pools *p = *state;
+
+	pools_account(p, &st, &r);
+	r.owner = 0;
+	r.flags |= PS_HANDED;
+	r.accepted_ns = T0 + NSEC_PER_SEC;
+	pools_account(p, &st, &r);
+	assert_int_equal(nth(p, 0)->handed_over, 1);
+	assert_int_equal(nth(p, 0)->active, 0);
+	r.phase = PS_PHASE_ENDED;
+	pools_account(p, &st, &r);
+	r.owner = STRANGER;
+	pools_account(p, &later, &r);
+	assert_int_equal(nth(p, 0)->handed_over, 2);
+	assert_int_equal(nth(p, 0)->closed[PS_CLOSE_LOCAL], 0);
+	assert_int_equal(waits(p, nth(p, 0)), 0);
+	assert_int_equal(series_count(pools_series(p)), 1);
+}
+
+static void an_accept_under_the_same_name_is_no_hand_over(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED | PS_HANDED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+
+	r.owner = WEB_TOO;
+	r.accepted_ns = T0 + NSEC_PER_SEC;
+	pools_account(p, &st, &r);
+	assert_int_equal(nth(p, 0)->active, 1);
+	assert_int_equal(nth(p, 0)->handed_over + nth(p, 0)->adopted, 0);
+	assert_int_equal(waits(p, nth(p, 0)), 1);
+	r.phase = PS_PHASE_ENDED;
+	r.closed_ns = T0 + 2 * NSEC_PER_SEC;
+	pools_account(p, &st, &r);
+	assert_int_equal(lifetimes(p, nth(p, 0)), 1);
+	assert_int_equal(series_count(pools_series(p)), 1);
+}
+
+static void one_accepted_after_the_peer_closed_is_stale_at_the_acceptor(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_STALE, PS_OPENED);
+	struct pools_state st = {}, once = {};
+	struct pools *p = *state;
+	struct series *web, *worker;
+
+	r.reason = PS_CLOSE_PEER;
+	pools_account(p, &st, &r);
+	web = nth(p, 0);
+	assert_int_equal(web->stale, 1);
+	r.owner = WORKER; /* not while established: no hand-over */
+	r.accepted_ns = r.closed_ns + 1;
+	pools_account(p, &st, &r);
+	worker = nth(p, 1);
+	assert_int_equal(web->stale, 0);
+	assert_int_equal(worker->stale, 1);
+	assert_int_equal(web->closed[PS_CLOSE_PEER], 1);
+	assert_int_equal(worker->adopted + worker->closed[PS_CLOSE_PEER] + web->handed_over, 0);
+	assert_int_equal(lifetimes(p, web), 1);
+	pools_account(p, &once, &r); /* the same, seen at once */
+	assert_int_equal(web->closed[PS_CLOSE_PEER], 2);
+	assert_int_equal(worker->stale, 2);
+}
+
+static void the_connections_of_strangers_are_counted_nowhere(void **state)
+{
+	struct ps_record r = record(PS_OUTBOUND, PS_PHASE_PENDING, PS_ATTEMPTED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+
+	r.owner = r.birth_owner = STRANGER;
+	pools_account(p, &st, &r);
+	r = record(PS_OUTBOUND, PS_PHASE_ENDED, PS_ATTEMPTED | PS_OPENED);
+	r.owner = r.birth_owner = STRANGER;
+	pools_account(p, &st, &r);
+	assert_int_equal(series_count(pools_series(p)), 0);
+}
+
+static void an_adopter_gets_what_a_stranger_opened(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ENDED, PS_OPENED | PS_HANDED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+
+	r.birth_owner = STRANGER;
+	r.owner = WORKER;
+	pools_account(p, &st, &r);
+	assert_int_equal(nth(p, 0)->adopted, 1);
+	assert_int_equal(nth(p, 0)->closed[PS_CLOSE_LOCAL], 1);
+	assert_int_equal(nth(p, 0)->opened + lifetimes(p, nth(p, 0)), 0);
+}
+
+static void queued_are_those_established_and_not_accepted(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED), stale, accepted;
+	struct pools_state st = {}, st_stale = {}, st_accepted = {}, none = {};
+	struct pools *p = *state;
+
+	pools_account(p, &st, &r);
+	accepted = r;
+	accepted.accepted_ns = T0 + NSEC_PER_SEC;
+	pools_account(p, &st_accepted, &accepted);
+	stale = record(PS_INBOUND, PS_PHASE_STALE, PS_OPENED);
+	pools_account(p, &st_stale, &stale);
+	for (int scrape = 0; scrape < 2; scrape++) {
+		pools_queued_reset(p);
+		pools_queued(p, &st);
+		pools_queued(p, &st_accepted);
+		pools_queued(p, &st_stale);
+		pools_queued(p, &none);
+		assert_int_equal(nth(p, 0)->queued, 1);
+	}
+	pools_queued_reset(p);
+	assert_int_equal(nth(p, 0)->queued, 0);
+}
+
+static void inbound_peers_are_folded_by_the_longest_prefix(void **state)
+{
+	struct pools_config config = config_default();
+	struct pools_state st[5] = {};
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED);
+	struct pools *p;
+
+	pools_close(*state);
+	assert_int_equal(address_prefix_parse("0.0.0.0/0", &config.aggregate[0]), 0);
+	assert_int_equal(address_prefix_parse("10.0.0.0/24", &config.aggregate[1]), 0);
+	assert_int_equal(address_prefix_parse("10.0.0.0/8", &config.aggregate[2]), 0);
+	config.aggregate_count = 3;
+	*state = p = pools_with(&config);
+	pools_account(p, &st[0], &r);
+	r.peer[15] = 77;
+	pools_account(p, &st[1], &r);
+	assert_int_equal(series_count(pools_series(p)), 1);
+	assert_string_equal(
+		nth(p, 0)->labels,
+		"process=\"web\",direction=\"inbound\",peer_address=\"10.0.0.0/24\",server_port=\"80\"");
+	r.peer[14] = 1;
+	pools_account(p, &st[2], &r);
+	assert_string_equal(
+		nth(p, 1)->labels,
+		"process=\"web\",direction=\"inbound\",peer_address=\"10.0.0.0/8\",server_port=\"80\"");
+	r.peer[12] = 11;
+	pools_account(p, &st[3], &r);
+	assert_string_equal(
+		nth(p, 2)->labels,
+		"process=\"web\",direction=\"inbound\",peer_address=\"0.0.0.0/0\",server_port=\"80\"");
+	r = record(PS_OUTBOUND, PS_PHASE_PENDING, PS_ATTEMPTED);
+	pools_account(p, &st[4], &r);
+	assert_string_equal(
+		nth(p, 3)->labels,
+		"process=\"web\",direction=\"outbound\",peer_address=\"10.0.0.1\",server_port=\"5432\"");
+}
+
+static void a_full_table_keeps_the_sums(void **state)
+{
+	struct pools_config config = config_default();
+	struct ps_record r = record(PS_OUTBOUND, PS_PHASE_PENDING, PS_ATTEMPTED);
+	struct pools_state st[10] = {};
+	struct series_peers peers;
+	struct pools *p;
+
+	pools_close(*state);
+	config.peers_max = 3;
+	*state = p = pools_with(&config);
+	for (uint8_t i = 0; i < 10; i++) {
+		r.peer[15] = i;
+		pools_account(p, &st[i], &r);
+	}
+	assert_int_equal(series_count(pools_series(p)), 4);
+	assert_int_equal(nth(p, 3)->pending, 7);
+	r = record(PS_OUTBOUND, PS_PHASE_ENDED, PS_ATTEMPTED | PS_OPENED);
+	for (uint8_t i = 0; i < 10; i++) {
+		r.peer[15] = i;
+		pools_account(p, &st[i], &r);
+	}
+	assert_int_equal(nth(p, 3)->closed[PS_CLOSE_LOCAL], 7);
+	assert_int_equal(nth(p, 0)->closed[PS_CLOSE_LOCAL], 1);
+	series_peers(pools_series(p), 0, PS_OUTBOUND, &peers);
+	assert_int_equal(peers.overflowed, 7); /* once per connection, not per record */
+}
+
+static void owners_have_one_name_for_good(void **state)
+{
+	struct pools *p = *state;
+	char name[16];
+
+	assert_int_equal(pools_add_owner(p, WEB, "other"), -EEXIST);
+	assert_int_equal(pools_add_owner(p, 0, "x"), -ERANGE);
+	assert_int_equal(pools_add_owner(p, POOLS_OWNER_MAX + 1, "x"), -ERANGE);
+	assert_int_equal(pools_add_owner(p, 9, ""), -EINVAL);
+	for (int i = 2; i < SERIES_NAMES_MAX; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(pools_add_owner(p, (uint32_t)(100 + i), name), 0);
+	}
+	assert_int_equal(pools_add_owner(p, 9, "one more"), -ENOSPC);
+	assert_int_equal(pools_owner_name(p, 9), -ENOENT);
+	assert_int_equal(pools_add_owner(p, POOLS_OWNER_MAX, "web"), 0);
+	assert_int_equal(pools_owner_name(p, POOLS_OWNER_MAX), 0);
+	assert_int_equal(pools_owner_name(p, WORKER), 1);
+	assert_int_equal(pools_owner_name(p, 0), -ENOENT);
+	assert_int_equal(pools_owner_name(p, UINT32_MAX), -ENOENT);
+}
+
+static void refuses_a_bad_configuration(void **state)
+{
+	struct pools_config config = config_default();
+	struct pools *p = NULL;
+
+	(void)state;
+	config.aggregate_count = POOLS_AGGREGATES_MAX + 1;
+	assert_int_equal(pools_open(&p, &config), -EINVAL);
+	config.aggregate_count = 0;
+	config.series_max = 0;
+	assert_int_equal(pools_open(&p, &config), -EINVAL);
+	assert_null(p);
+	pools_close(NULL);
+}
+
+#define POOLS_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		POOLS_TEST(an_outbound_life_step_by_step),
+		POOLS_TEST(the_last_record_alone_tells_the_whole_life),
+		POOLS_TEST(an_attempt_that_fails_is_never_closed),
+		POOLS_TEST(an_inbound_life_with_accept_by_its_owner),
+		POOLS_TEST(durations_that_are_not_known_give_no_sample),
+		POOLS_TEST(an_accept_before_establishment_waits_zero),
+		POOLS_TEST(an_adopted_connection_has_no_handshake_and_no_lifetime),
+		POOLS_TEST(one_found_in_close_wait_is_only_stale),
+		POOLS_TEST(an_accept_by_another_name_hands_over),
+		POOLS_TEST(an_accept_by_no_target_hands_over_to_nobody),
+		POOLS_TEST(an_accept_under_the_same_name_is_no_hand_over),
+		POOLS_TEST(one_accepted_after_the_peer_closed_is_stale_at_the_acceptor),
+		POOLS_TEST(the_connections_of_strangers_are_counted_nowhere),
+		POOLS_TEST(an_adopter_gets_what_a_stranger_opened),
+		POOLS_TEST(queued_are_those_established_and_not_accepted),
+		POOLS_TEST(inbound_peers_are_folded_by_the_longest_prefix),
+		POOLS_TEST(a_full_table_keeps_the_sums),
+		POOLS_TEST(owners_have_one_name_for_good),
+		cmocka_unit_test(refuses_a_bad_configuration),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The table of series: label text, bounds, overflow, slots that stay. */
+#include "check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "series.h"
+#include "util.h"
+
+static const uint8_t hash_key[16] = "test_series";
+
+static struct series_table *table(uint32_t peers_max, uint32_t series_max)
+{
+	struct series_table *t;
+
+	assert_int_equal(series_open(&t, peers_max, series_max, hash_key), 0);
+	return t;
+}
+
+/* The key of 10.x.y.z:port, where x.y.z are the low 24 bits of `host`. */
+static struct series_key key_of(int name, enum ps_direction direction, uint32_t host, uint16_t port)
+{
+	struct series_key k = {
+		.peer = {[10] = 0xff,
+			 0xff,
+			 10,
+			 (uint8_t)(host >> 16),
+			 (uint8_t)(host >> 8),
+			 (uint8_t)host},
+		.server_port = port,
+		.prefix_len = 128,
+		.direction = (uint8_t)direction,
+		.name = (uint8_t)name,
+	};
+
+	return k;
+}
+
+static uint32_t slot_of(struct series_table *t, struct series_key key)
+{
+	uint32_t slot = UINT32_MAX;
+
+	assert_int_equal(series_get(t, &key, &slot), 0);
+	assert_true(slot < series_count(t));
+	return slot;
+}
+
+static void refuses_bad_bounds(void **state)
+{
+	struct series_table *t = NULL;
+
+	(void)state;
+	assert_int_equal(series_open(&t, 0, 1, hash_key), -EINVAL);
+	assert_int_equal(series_open(&t, 1, 0, hash_key), -EINVAL);
+	assert_int_equal(series_open(&t, 1, SERIES_MAX_LIMIT + 1, hash_key), -EINVAL);
+	assert_null(t);
+	assert_int_equal(series_open(&t, 1, SERIES_MAX_LIMIT, hash_key), 0);
+	series_close(t);
+	series_close(NULL);
+}
+
+static void a_key_finds_its_series_again(void **state)
+{
+	struct series_table *t = table(128, 512);
+	int name = series_name(t, "nginx");
+	uint32_t slot = slot_of(t, key_of(name, PS_OUTBOUND, 1, 5432));
+	struct series *s = series_at(t, slot);
+
+	(void)state;
+	assert_int_equal(slot, 0);
+	s->active = 7;
+	assert_int_equal(slot_of(t, key_of(name, PS_OUTBOUND, 1, 5432)), slot);
+	assert_int_equal(slot_of(t, key_of(name, PS_INBOUND, 1, 5432)), 1);
+	assert_int_equal(slot_of(t, key_of(name, PS_OUTBOUND, 2, 5432)), 2);
+	assert_int_equal(slot_of(t, key_of(name, PS_OUTBOUND, 1, 5433)), 3);
+	assert_int_equal(slot_of(t, key_of(series_name(t, "redis"), PS_OUTBOUND, 1, 5432)), 4);
+	assert_int_equal(series_count(t), 5);
+	assert_ptr_equal(series_at(t, slot), s);
+	assert_int_equal(s->active, 7);
+	series_close(t);
+}
+
+static void label_text_names_the_series(void **state)
+{
+	struct series_table *t = table(128, 512);
+	int name = series_name(t, "nginx");
+	struct series_key v6 = key_of(name, PS_INBOUND, 0, 443),
+			  folded = key_of(name, PS_INBOUND, 0, 80);
+
+	(void)state;
+	memcpy(v6.peer, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
+	folded.prefix_len = 104;
+	assert_string_equal(
+		series_at(t, slot_of(t, key_of(name, PS_OUTBOUND, 1, 5432)))->labels,
+		"process=\"nginx\",direction=\"outbound\",peer_address=\"10.0.0.1\",server_port=\"5432\"");
+	assert_string_equal(
+		series_at(t, slot_of(t, v6))->labels,
+		"process=\"nginx\",direction=\"inbound\",peer_address=\"2001:db8::1\",server_port=\"443\"");
+	assert_string_equal(
+		series_at(t, slot_of(t, folded))->labels,
+		"process=\"nginx\",direction=\"inbound\",peer_address=\"10.0.0.0/8\",server_port=\"80\"");
+	assert_int_equal(series_at(t, 0)->labels_len, strlen(series_at(t, 0)->labels));
+	series_close(t);
+}
+
+static void names_are_escaped_and_found_again(void **state)
+{
+	struct series_table *t = table(128, 512);
+	char longest[SERIES_NAME_MAX + 2], want[2 * SERIES_NAME_MAX + 16] = "process=\"";
+	int name = series_name(t, "a\"b\\c\nd");
+
+	(void)state;
+	assert_int_equal(name, 0);
+	assert_string_equal(series_name_text(t, 0), "a\"b\\c\nd");
+	assert_string_equal(series_name_label(t, 0), "process=\"a\\\"b\\\\c\\nd\"");
+	memset(longest, '\\', sizeof(longest));
+	longest[SERIES_NAME_MAX] = '\0';
+	memset(want + 9, '\\', 2 * SERIES_NAME_MAX);
+	want[9 + 2 * SERIES_NAME_MAX] = '"';
+	want[10 + 2 * SERIES_NAME_MAX] = '\0';
+	assert_int_equal(series_name(t, longest), 1);
+	assert_string_equal(series_name_label(t, 1), want);
+	assert_int_equal(series_name(t, "a\"b\\c\nd"), 0);
+	assert_int_equal(series_names(t), 2);
+	longest[SERIES_NAME_MAX] = '\\';
+	longest[SERIES_NAME_MAX + 1] = '\0';
+	assert_int_equal(series_name(t, longest), -EINVAL);
+	assert_int_equal(series_name(t, ""), -EINVAL);
+	series_close(t);
+}
+
+static void names_are_bounded(void **state)
+{
+	struct series_table *t = table(128, 512);
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < SERIES_NAMES_MAX; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(series_name(t, name), i);
+	}
+	assert_int_equal(series_name(t, "one more"), -ENOSPC);
+	assert_int_equal(series_name(t, "n63"), 63);
+	assert_int_equal(series_names(t), SERIES_NAMES_MAX);
+	series_close(t);
+}
+
+static void peers_beyond_the_bound_share_one_series(void **state)
+{
+	struct series_table *t = table(2, 100);
+	struct series_peers peers;
+	int name = series_name(t, "nginx");
+	uint32_t other;
+
+	(void)state;
+	slot_of(t, key_of(name, PS_INBOUND, 1, 80));
+	slot_of(t, key_of(name, PS_INBOUND, 2, 80));
+	other = slot_of(t, key_of(name, PS_INBOUND, 3, 80));
+	assert_int_equal(other, 2);
+	assert_int_equal(slot_of(t, key_of(name, PS_INBOUND, 4, 81)), other);
+	assert_string_equal(
+		series_at(t, other)->labels,
+		"process=\"nginx\",direction=\"inbound\",peer_address=\"other\",server_port=\"other\"");
+	assert_true(series_at(t, other)->key.overflow);
+	assert_int_equal(slot_of(t, key_of(name, PS_INBOUND, 2, 80)), 1);
+	series_peers(t, (uint16_t)name, PS_INBOUND, &peers);
+	assert_int_equal(peers.peers, 2);
+	assert_int_equal(peers.overflowed, 2);
+	/* The other direction and the other names keep their room: strangers cannot push out the pools. */
+	assert_int_equal(slot_of(t, key_of(name, PS_OUTBOUND, 1, 80)), 3);
+	assert_int_equal(slot_of(t, key_of(series_name(t, "redis"), PS_INBOUND, 1, 80)), 4);
+	series_peers(t, (uint16_t)name, PS_OUTBOUND, &peers);
+	assert_int_equal(peers.peers, 1);
+	assert_int_equal(peers.overflowed, 0);
+	series_close(t);
+}
+
+static void all_series_are_bounded_overflow_ones_apart(void **state)
+{
+	struct series_table *t = table(SERIES_MAX_LIMIT, SERIES_MAX_LIMIT);
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < SERIES_NAMES_MAX; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		series_name(t, name);
+	}
+	for (uint32_t i = 0; i < 3 * SERIES_MAX_LIMIT; i++)
+		slot_of(t, key_of((int)(i % SERIES_NAMES_MAX), i / SERIES_NAMES_MAX % 2, i, 80));
+	assert_int_equal(series_count(t), SERIES_MAX_LIMIT + SERIES_NAMES_MAX * PS_DIRECTIONS);
+	for (uint32_t i = 0; i < SERIES_MAX_LIMIT; i++)
+		assert_int_equal(slot_of(t, key_of((int)(i % SERIES_NAMES_MAX),
+						   i / SERIES_NAMES_MAX % 2, i, 80)),
+				 i);
+	series_close(t);
+}
+
+static void a_likely_series_is_the_one_that_is_got(void **state)
+{
+	struct series_table *t = table(128, 512);
+	struct series_key key = key_of(series_name(t, "nginx"), PS_INBOUND, 1, 80);
+
+	(void)state;
+	assert_null(series_likely(t, &key));
+	assert_int_equal(series_count(t), 0);
+	slot_of(t, key);
+	assert_ptr_equal(series_likely(t, &key), series_at(t, 0));
+	series_close(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_bad_bounds),
+		cmocka_unit_test(a_key_finds_its_series_again),
+		cmocka_unit_test(label_text_names_the_series),
+		cmocka_unit_test(names_are_escaped_and_found_again),
+		cmocka_unit_test(names_are_bounded),
+		cmocka_unit_test(peers_beyond_the_bound_share_one_series),
+		cmocka_unit_test(all_series_are_bounded_overflow_ones_apart),
+		cmocka_unit_test(a_likely_series_is_the_one_that_is_got),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Owns the mirror: an open-addressing table of what the kernel told of each connection, keyed by its id. Invariants: a record is
+ * applied only if it is newer than the entry; an entry is live or a tombstone, at most `limit` of each; the tombstones
+ * stand in a queue in the order of their deaths, so that freeing them is no search.
+ * accept() seen by the fallback names a socket only by its cookie: it is applied to the entry at once, or waits for the first
+ * record in a small table. After that pools ignores what records say of owner and accept: they do not know it.
+ * Whatever bytes come: a message is checked by itself and against the entry before pools sees it. Knows no series, no
+ * ring, no clock.
+ * A record touches several lines of memory that are in no cache, so records go through a pipeline: asked for are the
+ * entry, a few records later the series, and a few later all is there. Twice as many per second at 100,000 connections.
+ */
+#include "connections.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash.h"
+#include "memory.h"
+#include "util.h"
+
+#define ENTRIES_MIN 1024
+#define TOMBSTONES_MIN 1024
+#define WAITING_SETS \
+	128 /* accepts that wait for a record: 1,024 of them, each in the set of its hash */
+#define WAITING_WAYS 8
+#define WAITING_MAX_NS \
+	(200 * NSEC_PER_MSEC) /* two timed drains: a record that comes at all has come by then */
+#define PIPELINE 32 /* records; a power of two */
+#define PIPELINE_LAG \
+	24 /* from taking a record to accounting it: twice the way from memory at full speed */
+#define UNSTAMPED UINT64_MAX
+
+/* One cache line: a record touches no second one here. */
+struct entry {
+	uint64_t id;
+	uint64_t established_ns; /* this and the next four: what an accept needs to be accounted */
+	uint8_t peer[16];
+	uint32_t birth_owner;
+	uint16_t local_port;
+	uint8_t direction;
+	uint8_t flags;
+	struct pools_state state;
+	uint32_t version; /* 0: the slot is free */
+	uint32_t hash;
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct entry) == 64, "memory is paid per connection");
+
+struct tombstone {
+	uint64_t id;
+	uint64_t stamp; /* producer position read after the end was merged */
+	uint32_t hash;
+};
+
+struct waiting {
+	uint64_t id; /* 0 if the socket had no cookie */
+	uint64_t accepted_ns;
+	uint64_t since_ns; /* 0: the place is free */
+	uint32_t owner;
+};
+
+struct taken {
+	struct ps_record record;
+	uint32_t hash;
+};
+
+struct connections {
+	struct pools *pools;
+	struct hash_key key;
+	struct entry *entries;
+	uint32_t mask, used; /* used: live and tombstones */
+	struct tombstone *tombstones; /* a ring of a power of two */
+	uint32_t tombstone_mask, tombstone_first, tombstone_count, unstamped;
+	uint32_t tombstone_limit;
+	uint32_t waiting_count;
+	struct waiting waiting[WAITING_SETS][WAITING_WAYS];
+	uint32_t taken, asked, accounted; /* places in the pipeline, not wrapped */
+	struct taken pipeline[PIPELINE];
+	struct connections_stats stats;
+};
+
+int connections_open(struct connections **ret, uint32_t limit, struct pools *pools,
+		     const uint8_t hash_key[16])
+{
+	struct connections *c;
+
+	if (!limit || limit > CONNECTIONS_LIMIT_MAX)
+		return -EINVAL;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->pools = pools;
+	c->key = hash_key_make(hash_key);
+	c->stats.limit = limit;
+	c->tombstone_limit = limit > TOMBSTONES_MIN ? limit : TOMBSTONES_MIN;
+	c->mask = ENTRIES_MIN - 1;
+	c->tombstone_mask = TOMBSTONES_MIN - 1;
+	c->entries = memory_zeroed(ENTRIES_MIN * sizeof(*c->entries));
+	c->tombstones = calloc(TOMBSTONES_MIN, sizeof(*c->tombstones));
+	if (!c->entries || !c->tombstones) {
+		connections_close(c);
+		return -ENOMEM;
+	}
+	*ret = c;
+	return 0;
+}
+
+void connections_close(struct connections *c)
+{
+	if (!c)
+		return;
+	memory_free(c->entries, (c->mask + 1UL) * sizeof(*c->entries));
+	free(c->tombstones);
+	free(c);
+}
+
+/* The entry, or the free slot where it would stand. */
+static struct entry *entry_find(const struct connections *c, uint64_t id, uint32_t hash)
+{
+	for (uint32_t i = hash;; i++) {
+		struct entry *e = &c->entries[i & c->mask];
+
+		if (!e->version || e->id == id)
+			return e;
+	}
+}
+
+static void entry_prefetch(const struct connections *c, uint32_t hash)
+{
+	__builtin_prefetch(&c->entries[hash & c->mask], 1);
+}
+
+static struct entry *entry_get(struct connections *c, uint64_t id)
+{
+	struct entry *e = entry_find(c, id, (uint32_t)hash_u64(&c->key, id));
+
+	return e->version ? e : NULL;
+}
+
+static int entries_grow(struct connections *c)
+{
+	uint32_t old_size = c->mask + 1;
+	struct entry *old = c->entries, *entries = memory_zeroed(2UL * old_size * sizeof(*entries));
+
+	if (!entries)
+		return -ENOMEM;
+	c->entries = entries;
+	c->mask = 2 * old_size - 1;
+	for (uint32_t i = 0; i < old_size; i++) {
+		if (old[i].version)
+			*entry_find(c, old[i].id, old[i].hash) = old[i];
+	}
+	memory_free(old, old_size * sizeof(*old));
+	return 0;
+}
+
+/* A new entry, with id and hash only. NULL: no memory. The bounds on live ones and tombstones bound the table. */
+static struct entry *entry_add(struct connections *c, uint64_t id, uint32_t hash)
+{
+	struct entry *e;
+
+	if (c->used + 1 > (c->mask + 1ULL) * 3 / 4 && entries_grow(c) && c->used == c->mask)
+		return NULL;
+	e = entry_find(c, id, hash);
+	e->id = id;
+	e->hash = hash;
+	c->used++;
+	return e;
+}
+
+/* Closes the gap by moving back what probed past it, so that lookups never meet a deleted slot. */
+static void entry_free(struct connections *c, struct entry *e)
+{
+	uint32_t gap = (uint32_t)(e - c->entries);
+
+	for (uint32_t i = (gap + 1) & c->mask; c->entries[i].version; i = (i + 1) & c->mask) {
+		uint32_t probed = (i - c->entries[i].hash) & c->mask;
+
+		if (probed < ((i - gap) & c->mask))
+			continue;
+		c->entries[gap] = c->entries[i];
+		gap = i;
+	}
+	memset(&c->entries[gap], 0, sizeof(*e));
+	c->used--;
+}
+
+static struct tombstone *tombstone_at(struct connections *c, uint32_t i)
+{
+	return &c->tombstones[(c->tombstone_first + i) & c->tombstone_mask];
+}
+
+static void tombstone_free_first(struct connections *c)
+{
+	struct tombstone *t = tombstone_at(c, 0);
+
+	if (c->tombstone_count > PIPELINE_LAG)
+		entry_prefetch(c, tombstone_at(c, PIPELINE_LAG)->hash);
+	entry_free(c, entry_find(c, t->id, t->hash));
+	c->tombstone_first = (c->tombstone_first + 1) & c->tombstone_mask;
+	c->tombstone_count--;
+}
+
+static int tombstones_grow(struct connections *c)
+{
+	uint32_t size = c->tombstone_mask + 1;
+	struct tombstone *t;
+
+	if (c->tombstone_count < size)
+		return 0;
+	if (size >= c->tombstone_limit)
+		return -ENOSPC;
+	t = malloc(2 * (size_t)size * sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < size; i++)
+		t[i] = *tombstone_at(c, i);
+	free(c->tombstones);
+	c->tombstones = t;
+	c->tombstone_first = 0;
+	c->tombstone_mask = 2 * size - 1;
+	return 0;
+}
+
+static void tombstone_add(struct connections *c, const struct entry *e)
+{
+	struct tombstone t = {.id = e->id, .stamp = UNSTAMPED, .hash = e->hash};
+
+	if (c->tombstone_count >= c->tombstone_limit || tombstones_grow(c)) {
+		if (c->unstamped == c->tombstone_count)
+			c->unstamped--;
+		tombstone_free_first(c);
+		c->stats.tombstones_dropped++;
+	}
+	*tombstone_at(c, c->tombstone_count++) = t;
+	c->unstamped++;
+}
+
+static struct waiting *waiting_set(struct connections *c, uint64_t id)
+{
+	return c->waiting[hash_u64(&c->key, id) % WAITING_SETS];
+}
+
+/* Without a cookie there is no id to find it by; the time spreads such accepts over the sets. */
+static void waiting_add(struct connections *c, uint64_t id, const struct ps_message_accept *m,
+			uint64_t now_ns)
+{
+	struct waiting *set = waiting_set(c, id ? id : m->accepted_ns), *oldest = set;
+
+	for (struct waiting *w = set; w < set + WAITING_WAYS; w++) {
+		if (w->since_ns < oldest->since_ns)
+			oldest = w;
+	}
+	if (oldest->since_ns)
+		c->stats.accepts_dropped++;
+	else
+		c->waiting_count++;
+	oldest->id = id;
+	oldest->accepted_ns = m->accepted_ns;
+	oldest->since_ns = now_ns ? now_ns : 1;
+	oldest->owner = m->owner;
+}
+
+/* Takes the accept that waits for this id, if any. */
+static bool waiting_take(struct connections *c, uint64_t id, struct waiting *ret)
+{
+	struct waiting *set;
+
+	if (!c->waiting_count)
+		return false;
+	set = waiting_set(c, id);
+	for (struct waiting *w = set; w < set + WAITING_WAYS; w++) {
+		if (!w->since_ns || w->id != id)
+			continue;
+		*ret = *w;
+		w->since_ns = 0;
+		c->waiting_count--;
+		return true;
+	}
+	return false;
+}
+
+/* What no version of the kernel half sends, judged by the record alone. */
+static bool record_is_valid(const struct ps_record *r)
+{
+	bool attempted = r->flags & PS_ATTEMPTED, opened = r->flags & PS_OPENED,
+	     adopted = r->flags & PS_ADOPTED;
+	bool inbound = r->direction == PS_INBOUND;
+
+	_Static_assert((int)PS_FAILS == (int)PS_CLOSES, "one check serves both kinds of reason");
+	if (!r->id || !r->version || r->direction >= PS_DIRECTIONS || r->reason >= PS_CLOSES)
+		return false;
+	if (r->phase == PS_PHASE_NONE || r->phase >= PS_PHASES)
+		return false;
+	if (adopted && (attempted || opened))
+		return false;
+	if (r->flags & PS_HANDED && !opened && !adopted)
+		return false;
+	if ((attempted || r->phase == PS_PHASE_PENDING) && inbound)
+		return false;
+	if (r->phase == PS_PHASE_PENDING)
+		return attempted && !opened;
+	if (opened && !attempted && !inbound)
+		return false;
+	if (r->phase == PS_PHASE_STALE && attempted && !opened)
+		return false;
+	return r->phase != PS_PHASE_ESTABLISHED || opened || adopted;
+}
+
+/* A life cycle goes forward: a newer version may add milestones, never take one back. */
+static bool record_follows(const struct ps_record *r, const struct entry *e)
+{
+	uint8_t milestones = PS_ATTEMPTED | PS_OPENED | PS_ADOPTED;
+
+	return r->direction == e->direction && r->phase >= e->state.phase &&
+	       (r->flags & e->flags & milestones) == (e->flags & milestones);
+}
+
+/* Accounts a version of the connection; the entry moves if it ended and another one had to be given up for it. */
+static void entry_apply(struct connections *c, struct entry *e, const struct ps_record *r)
+{
+	bool was_live = e->version && e->state.phase != PS_PHASE_ENDED;
+
+	e->established_ns = r->established_ns;
+	memcpy(e->peer, r->peer, sizeof(e->peer));
+	e->birth_owner = r->birth_owner;
+	e->local_port = r->local_port;
+	e->direction = r->direction;
+	e->flags = r->flags;
+	e->version = r->version;
+	pools_account(c->pools, &e->state, r);
+	if (r->phase != PS_PHASE_ENDED) {
+		c->stats.tracked += !was_live;
+		return;
+	}
+	c->stats.tracked -= was_live;
+	tombstone_add(c, e);
+}
+
+/* The record as it would be had the kernel half seen the accept. */
+static void record_accept(struct ps_record *r, uint32_t owner, uint64_t accepted_ns)
+{
+	bool established = r->phase == PS_PHASE_ESTABLISHED ||
+			   (r->closed_ns && accepted_ns < r->closed_ns);
+
+	if (owner != r->birth_owner && established && r->flags & (PS_OPENED | PS_ADOPTED))
+		r->flags |= PS_HANDED;
+	r->owner = owner;
+	r->accepted_ns = accepted_ns;
+}
+
+/* The entry that the record is to change; NULL: it is late, repeated, refused or wrong. */
+static struct entry *record_entry(struct connections *c, const struct taken *t)
+{
+	const struct ps_record *r = &t->record;
+	struct entry *e = entry_find(c, r->id, t->hash);
+
+	if (e->version) {
+		if (e->state.phase == PS_PHASE_ENDED || r->version <= e->version)
+			return NULL;
+		if (record_follows(r, e))
+			return e;
+		c->stats.invalid++;
+		return NULL;
+	}
+	/* One that has ended takes no place among the live ones: its whole story is in this record. */
+	e = NULL;
+	if (r->phase == PS_PHASE_ENDED || c->stats.tracked < c->stats.limit)
+		e = entry_add(c, r->id, t->hash);
+	if (!e)
+		c->stats.full++;
+	return e;
+}
+
+static void record_account(struct connections *c, struct taken *t)
+{
+	struct ps_record *r = &t->record;
+	struct entry *e = record_entry(c, t);
+	struct waiting accept;
+
+	if (!e)
+		return;
+	if (!e->version && r->direction == PS_INBOUND && waiting_take(c, r->id, &accept) &&
+	    !r->accepted_ns) {
+		record_accept(r, accept.owner, accept.accepted_ns);
+		c->stats.events[PS_EVENT_ACCEPT]++;
+	}
+	c->stats.events[PS_EVENT_PENDING + r->phase - PS_PHASE_PENDING]++;
+	entry_apply(c, e, r);
+}
+
+static void record_prefetch(const struct connections *c, const struct taken *t)
+{
+	static const struct pools_state none;
+	const struct entry *e = entry_find(c, t->record.id, t->hash);
+
+	pools_prefetch(c->pools, e->version ? &e->state : &none, &t->record);
+}
+
+/* Leaves at most `lag` records in the pipeline. */
+static void pipeline_run(struct connections *c, uint32_t lag)
+{
+	for (; c->taken - c->asked > lag / 2; c->asked++)
+		record_prefetch(c, &c->pipeline[c->asked % PIPELINE]);
+	for (; c->taken - c->accounted > lag; c->accounted++)
+		record_account(c, &c->pipeline[c->accounted % PIPELINE]);
+}
+
+static void record_take(struct connections *c, const void *record)
+{
+	struct taken *t = &c->pipeline[c->taken % PIPELINE];
+
+	memcpy(&t->record, record, sizeof(t->record)); /* whatever its alignment */
+	if (!record_is_valid(&t->record)) {
+		c->stats.invalid++;
+		return;
+	}
+	t->hash = (uint32_t)hash_u64(&c->key, t->record.id);
+	entry_prefetch(c, t->hash);
+	c->taken++;
+	pipeline_run(c, PIPELINE_LAG);
+}
+
+static void accept_account(struct connections *c, const struct ps_message_accept *m,
+			   uint64_t now_ns)
+{
+	uint64_t id = m->cookie & PS_COOKIE_MASK;
+	struct ps_record view = {.id = id};
+	struct entry *e;
+
+	if (!m->accepted_ns) {
+		c->stats.invalid++;
+		return;
+	}
+	pipeline_run(c, 0); /* in the order of the ring */
+	e = entry_get(c, id);
+	if (!e) {
+		waiting_add(c, id, m, now_ns);
+		return;
+	}
+	if (e->direction != PS_INBOUND || e->state.phase == PS_PHASE_ENDED ||
+	    e->state.counted & POOLS_ACCEPTED)
+		return;
+	view.established_ns = e->established_ns;
+	memcpy(view.peer, e->peer, sizeof(view.peer));
+	view.birth_owner = e->birth_owner;
+	view.local_port = e->local_port;
+	view.direction = e->direction;
+	view.flags = e->flags;
+	view.phase = e->state.phase;
+	record_accept(&view, m->owner, m->accepted_ns);
+	c->stats.events[PS_EVENT_ACCEPT]++;
+	pools_account(c->pools, &e->state, &view);
+}
+
+void connections_message(struct connections *c, const void *data, size_t size, uint64_t now_ns)
+{
+	struct ps_message_accept accept;
+	uint32_t kind = 0;
+
+	if (size >= sizeof(kind))
+		memcpy(&kind, data, sizeof(kind));
+	if (kind == PS_MESSAGE_RECORD && size == sizeof(struct ps_message_record)) {
+		record_take(c, (const char *)data + offsetof(struct ps_message_record, record));
+	} else if (kind == PS_MESSAGE_ACCEPT && size == sizeof(accept)) {
+		memcpy(&accept, data, sizeof(accept));
+		accept_account(c, &accept, now_ns);
+	} else {
+		c->stats.invalid++;
+	}
+}
+
+void connections_drained(struct connections *c, uint64_t consumed, uint64_t produced)
+{
+	pipeline_run(c, 0);
+	while (c->tombstone_count > c->unstamped && tombstone_at(c, 0)->stamp <= consumed)
+		tombstone_free_first(c);
+	for (; c->unstamped; c->unstamped--)
+		tombstone_at(c, c->tombstone_count - c->unstamped)->stamp = produced;
+}
+
+static bool owner_add(uint32_t owner, uint32_t *owners, uint32_t count, uint32_t max,
+		      uint32_t *ret_count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (owners[i] == owner)
+			return true;
+	}
+	if (count == max)
+		return false;
+	owners[count] = owner;
+	*ret_count = count + 1;
+	return true;
+}
+
+uint32_t connections_orphan_owners(struct connections *c, uint64_t now_ns, uint32_t *owners,
+				   uint32_t max)
+{
+	struct waiting *w = &c->waiting[0][0], *end = w + WAITING_SETS * WAITING_WAYS;
+	uint32_t count = 0;
+
+	pipeline_run(c, 0);
+	for (; c->waiting_count && w < end; w++) {
+		if (!w->since_ns || w->since_ns > now_ns || now_ns - w->since_ns < WAITING_MAX_NS)
+			continue;
+		if (w->owner && !owner_add(w->owner, owners, count, max, &count))
+			continue; /* no room: it waits for the next call */
+		w->since_ns = 0;
+		c->waiting_count--;
+	}
+	return count;
+}
+
+void connections_queued(struct connections *c, uint64_t cookie)
+{
+	struct entry *e;
+
+	pipeline_run(c, 0);
+	e = entry_get(c, cookie & PS_COOKIE_MASK);
+	if (e)
+		pools_queued(c->pools, &e->state);
+}
+
+size_t connections_bytes(const struct connections *c)
+{
+	return (c->mask + 1UL) * sizeof(*c->entries) +
+	       (c->tombstone_mask + 1UL) * sizeof(*c->tombstones) + sizeof(*c);
+}
+
+void connections_stats(struct connections *c, struct connections_stats *ret)
+{
+	struct pools_stats pools;
+
+	pipeline_run(c, 0);
+	pools_stats(c->pools, &pools);
+	*ret = c->stats;
+	ret->negative = pools.negative;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The numbers as Prometheus text 0.0.4. A snapshot is taken at once, then rendered slice by slice, so that a
+ * large body never stands in memory whole and never stops the loop. Pure.
+ */
+#ifndef EXPOSITION_H
+#define EXPOSITION_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "connections.h"
+#include "pools.h"
+
+#define EXPOSITION_SLICE_BYTES (256 * 1024)
+#define EXPOSITION_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* One row per (process name, server port), summed by the caller. */
+struct exposition_listener {
+	uint16_t name; /* index of the series table */
+	uint16_t server_port; /* 0: "other" */
+	uint64_t listeners, half_open, queue_limit, dropped;
+};
+
+struct exposition_process {
+	uint16_t name;
+	uint64_t processes;
+};
+
+struct exposition_program {
+	const char *program; /* static text */
+	const char *attach; /* "tp_btf", "fexit", "tracepoint", "iter" */
+	uint64_t missed;
+};
+
+struct exposition_cause {
+	const char *cause; /* static text */
+	uint64_t count;
+};
+
+/* Everything that does not hang on a series; the arrays stay the caller's and are copied. */
+struct exposition_self {
+	const struct exposition_listener *listeners;
+	size_t listener_count;
+	const struct exposition_process *processes; /* one per process name */
+	size_t process_count;
+	const struct exposition_program *programs;
+	size_t program_count;
+	const struct exposition_cause *records_refused;
+	size_t records_refused_count;
+	struct connections_stats connections;
+	uint64_t events_refused[PS_EVENTS], events_lost[PS_EVENTS];
+	uint64_t last_scrape_ns; /* how long the previous exposition took to build */
+	const char *version, *revision, *libbpf;
+};
+
+struct exposition;
+
+/*
+ * Copies what it needs: later changes do not show. `pools` must outlive it (label text). Label values that come from here
+ * (programs, causes, versions) need no escaping; a version text beyond 64 bytes is cut.
+ */
+int exposition_open(struct exposition **ret, struct pools *pools,
+		    const struct exposition_self *self);
+void exposition_close(struct exposition *x);
+
+/* Up to `max` further bytes of the body; 0 at its end; never fails once open. Renders at most EXPOSITION_SLICE_BYTES ahead. */
+ssize_t exposition_read(struct exposition *x, char *out, size_t max);
+
+#endif

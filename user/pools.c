@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What a record says, against what was accounted of it before, becomes numbers. A connection has at most two series: that of its
+ * birth owner, which gets attempt, opening and handshake, and that of its present owner. Closing belongs to the
+ * birth owner unless the connection was handed over while established. So for every series, after every call:
+ *     opened + adopted = active + closed + handed_over       attempts = opened + pending + failures (outbound)
+ * Each milestone is counted when it is first seen passed, whatever was skipped before. Knows nothing of versions, rings
+ * or ids: connections sees to it that no older record comes after a newer one.
+ */
+#include "pools.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "util.h"
+
+#define NO_NAME UINT16_MAX
+
+struct pools {
+	struct pools_config config; /* aggregates: longest first */
+	struct series_table *table;
+	struct series nowhere; /* where an owner that is no target of ours is counted */
+	struct pools_stats stats;
+	uint16_t *names; /* by owner; NO_NAME: unknown */
+	uint32_t owners; /* size of names */
+};
+
+static int prefix_longer_first(const void *a, const void *b)
+{
+	const struct address_prefix *x = a, *y = b;
+
+	return (int)y->len - (int)x->len;
+}
+
+int pools_open(struct pools **ret, const struct pools_config *config)
+{
+	struct pools *p;
+	int err;
+
+	if (config->aggregate_count > POOLS_AGGREGATES_MAX)
+		return -EINVAL;
+	p = memory_zeroed(sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->config = *config;
+	qsort(p->config.aggregate, config->aggregate_count, sizeof(p->config.aggregate[0]),
+	      prefix_longer_first);
+	err = series_open(&p->table, config->peers_max, config->series_max, config->hash_key);
+	if (err) {
+		pools_close(p);
+		return err;
+	}
+	*ret = p;
+	return 0;
+}
+
+void pools_close(struct pools *p)
+{
+	if (!p)
+		return;
+	series_close(p->table);
+	free(p->names);
+	memory_free(p, sizeof(*p));
+}
+
+static uint16_t owner_name(const struct pools *p, uint32_t owner)
+{
+	return owner < p->owners ? p->names[owner] : NO_NAME;
+}
+
+int pools_owner_name(const struct pools *p, uint32_t owner)
+{
+	uint16_t name = owner_name(p, owner);
+
+	return name == NO_NAME ? -ENOENT : name;
+}
+
+static int owners_grow(struct pools *p, uint32_t owner)
+{
+	uint32_t owners = p->owners ? p->owners : 64;
+	uint16_t *names;
+
+	if (owner < p->owners)
+		return 0;
+	while (owners <= owner)
+		owners *= 2;
+	names = realloc(p->names, owners * sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	memset(names + p->owners, 0xff, (owners - p->owners) * sizeof(*names));
+	p->names = names;
+	p->owners = owners;
+	return 0;
+}
+
+int pools_add_owner(struct pools *p, uint32_t owner, const char *name)
+{
+	int err, index;
+
+	if (!owner || owner > POOLS_OWNER_MAX)
+		return -ERANGE;
+	if (owner_name(p, owner) != NO_NAME)
+		return -EEXIST;
+	err = owners_grow(p, owner);
+	if (err)
+		return err;
+	index = series_name(p->table, name);
+	if (index < 0)
+		return index;
+	p->names[owner] = (uint16_t)index;
+	return 0;
+}
+
+static struct series *series_of(struct pools *p, uint32_t slot)
+{
+	return slot ? series_at(p->table, slot - 1) : &p->nowhere;
+}
+
+static bool key_of(const struct pools *p, uint32_t owner, const struct ps_record *r,
+		   struct series_key *ret)
+{
+	bool inbound = r->direction == PS_INBOUND;
+	uint16_t name = owner_name(p, owner);
+	struct series_key key = {
+		.server_port = inbound ? r->local_port : r->peer_port,
+		.prefix_len = 128,
+		.direction = r->direction,
+		.name = (uint8_t)name,
+	};
+
+	if (name == NO_NAME)
+		return false;
+	memcpy(key.peer, r->peer, sizeof(key.peer));
+	for (uint32_t i = 0; inbound && i < p->config.aggregate_count; i++) {
+		const struct address_prefix *prefix = &p->config.aggregate[i];
+
+		if (!address_prefix_contains(prefix, r->peer))
+			continue;
+		memcpy(key.peer, prefix->address, sizeof(key.peer));
+		key.prefix_len = prefix->len;
+		break;
+	}
+	*ret = key;
+	return true;
+}
+
+/* Slot + 1 of the series in which a connection of this owner is counted; 0: none. */
+static uint32_t slot_of(struct pools *p, uint32_t owner, const struct ps_record *r)
+{
+	struct series_key key;
+	uint32_t slot;
+
+	if (!key_of(p, owner, r, &key))
+		return 0;
+	if (series_get(p->table, &key, &slot)) {
+		p->stats.unaccounted++;
+		return 0;
+	}
+	return slot + 1;
+}
+
+void pools_prefetch(const struct pools *p, const struct pools_state *st, const struct ps_record *r)
+{
+	struct series_key key;
+	const struct series *s;
+
+	if (st->phase != PS_PHASE_NONE)
+		s = st->holder ? series_at(p->table, st->holder - 1) : NULL;
+	else
+		s = key_of(p, r->birth_owner, r, &key) ? series_likely(p->table, &key) : NULL;
+	if (!s)
+		return;
+	__builtin_prefetch(&s->key, 1);
+	if (r->phase < PS_PHASE_STALE)
+		__builtin_prefetch(&s->attempts, 1);
+	if (r->phase == PS_PHASE_ESTABLISHED)
+		__builtin_prefetch(&s->handshake, 1);
+	if (r->phase < PS_PHASE_STALE || st->counted & POOLS_OVER)
+		return;
+	__builtin_prefetch(&s->closed, 1);
+	__builtin_prefetch(&s->lifetime, 1);
+	__builtin_prefetch(&s->lifetime.buckets[8], 1);
+}
+
+/* Adds to the gauge that holds a connection in this state. */
+static void gauge_add(struct pools *p, const struct pools_state *st, int64_t n)
+{
+	struct series *birth = series_of(p, st->birth), *holder = series_of(p, st->holder);
+	int64_t *gauge;
+
+	switch (st->phase) {
+	case PS_PHASE_PENDING:
+		gauge = &birth->pending;
+		break;
+	case PS_PHASE_ESTABLISHED:
+		gauge = st->counted & POOLS_HANDED ? &holder->active : &birth->active;
+		break;
+	case PS_PHASE_STALE:
+		gauge = &holder->stale;
+		break;
+	default:
+		return;
+	}
+	*gauge += n;
+	if (*gauge < 0)
+		p->stats.negative++;
+}
+
+static void account_birth(struct pools *p, struct pools_state *st, const struct ps_record *r)
+{
+	uint8_t fresh = r->flags & (PS_ATTEMPTED | PS_OPENED | PS_ADOPTED) & ~st->counted;
+	struct series *birth = series_of(p, st->birth);
+
+	if (!fresh)
+		return;
+	st->counted |= fresh;
+	birth->attempts += !!(fresh & PS_ATTEMPTED);
+	birth->adopted += !!(fresh & PS_ADOPTED);
+	if (!(fresh & PS_OPENED))
+		return;
+	birth->opened++;
+	if (r->direction == PS_INBOUND && r->handshake_us)
+		histogram_add(&birth->handshake, &p->config.handshake, r->handshake_us * 1000ULL);
+	else if (r->direction == PS_OUTBOUND && r->attempt_ns && r->established_ns >= r->attempt_ns)
+		histogram_add(&birth->handshake, &p->config.handshake,
+			      r->established_ns - r->attempt_ns);
+}
+
+/* The owner changes at most once, by accept(); to another owner of the same name is no change. */
+static void account_owner(struct pools *p, struct pools_state *st, const struct ps_record *r)
+{
+	if (st->counted & (POOLS_MOVED | POOLS_ACCEPTED) ||
+	    owner_name(p, r->owner) == owner_name(p, r->birth_owner))
+		return;
+	st->holder = slot_of(p, r->owner, r);
+	st->counted |= POOLS_MOVED;
+	if (!(r->flags & PS_HANDED) || st->counted & POOLS_OVER)
+		return;
+	st->counted |= POOLS_HANDED;
+	series_of(p, st->birth)->handed_over++;
+	series_of(p, st->holder)->adopted++;
+}
+
+static void account_accept(struct pools *p, struct pools_state *st, const struct ps_record *r)
+{
+	uint64_t wait_ns = r->accepted_ns > r->established_ns ? r->accepted_ns - r->established_ns
+							      : 0;
+
+	if (!r->accepted_ns || st->counted & POOLS_ACCEPTED)
+		return;
+	st->counted |= POOLS_ACCEPTED;
+	if (r->direction == PS_INBOUND && st->counted & POOLS_OPENED && r->established_ns)
+		histogram_add(&series_of(p, st->holder)->accept_wait, &p->config.handshake,
+			      wait_ns);
+}
+
+static void account_end(struct pools *p, struct pools_state *st, const struct ps_record *r)
+{
+	bool handed = st->counted & POOLS_HANDED;
+	struct series *s = series_of(p, handed ? st->holder : st->birth);
+
+	if (r->phase < PS_PHASE_STALE || st->counted & POOLS_OVER)
+		return;
+	if (st->counted & (POOLS_OPENED | POOLS_ADOPTED)) {
+		s->closed[r->reason]++;
+		if (st->counted & POOLS_OPENED && !handed && r->established_ns &&
+		    r->closed_ns >= r->established_ns)
+			histogram_add(&s->lifetime, &p->config.lifetime,
+				      r->closed_ns - r->established_ns);
+	} else if (st->counted & POOLS_ATTEMPTED) {
+		s->failed[r->reason]++;
+	} else {
+		return; /* found in CLOSE_WAIT: only the stale gauge has it */
+	}
+	st->counted |= POOLS_OVER;
+}
+
+void pools_account(struct pools *p, struct pools_state *st, const struct ps_record *r)
+{
+	if (st->phase == PS_PHASE_NONE)
+		st->birth = st->holder = slot_of(p, r->birth_owner, r);
+	gauge_add(p, st, -1);
+	account_birth(p, st, r);
+	account_owner(p, st, r);
+	account_accept(p, st, r);
+	account_end(p, st, r);
+	st->phase = r->phase;
+	gauge_add(p, st, 1);
+}
+
+void pools_queued_reset(struct pools *p)
+{
+	for (uint32_t i = 0; i < series_count(p->table); i++)
+		series_at(p->table, i)->queued = 0;
+}
+
+void pools_queued(struct pools *p, const struct pools_state *st)
+{
+	if (st->phase == PS_PHASE_ESTABLISHED && !(st->counted & POOLS_ACCEPTED))
+		series_of(p, st->holder)->queued++;
+}
+
+const struct pools_config *pools_config(const struct pools *p)
+{
+	return &p->config;
+}
+
+struct series_table *pools_series(struct pools *p)
+{
+	return p->table;
+}
+
+void pools_stats(const struct pools *p, struct pools_stats *ret)
+{
+	*ret = p->stats;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The bounded table of series: one per (process name, direction, peer address, server port). Keyed by a keyed hash, since
+ * strangers choose the peers. What does not fit goes to the overflow series of its (process, direction), which
+ * is reserved and outside the bounds: sums stay right and a port scan cannot grow the table.
+ */
+#ifndef SERIES_H
+#define SERIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "histogram.h"
+#include "poolscope/record.h"
+
+#define SERIES_NAMES_MAX 64 /* process names */
+#define SERIES_NAME_MAX 63 /* bytes of one */
+#define SERIES_MAX_LIMIT 10000
+#define SERIES_LABELS_MAX \
+	320 /* label text with the name escaped, NUL included; asserted in series.c */
+
+struct series_key {
+	uint8_t peer[16];
+	uint16_t server_port;
+	uint8_t prefix_len; /* 128: a host; less: a folded CIDR (counted in the v4-mapped space) */
+	uint8_t direction; /* enum ps_direction */
+	uint8_t name; /* index from series_name() */
+	bool overflow; /* peer_address="other", server_port="other"; set by the table only */
+};
+
+/*
+ * What every record touches stands first. 15 cache lines: an odd number, since at a power of two the first lines of all
+ * series would compete for one sixteenth of the cache.
+ */
+struct series {
+	struct series_key key;
+	uint16_t labels_len;
+	char *labels; /* process="…",direction="…",peer_address="…",server_port="…"; escaped; owned by the table */
+	/* gauges */
+	int64_t pending, active, stale, queued;
+	/* counters */
+	uint64_t attempts, opened, adopted, handed_over;
+	uint64_t closed[PS_CLOSES];
+	uint64_t failed[PS_FAILS];
+	struct histogram handshake, lifetime, accept_wait;
+} __attribute__((aligned(64)));
+
+/* How full the table is for one (process name, direction). */
+struct series_peers {
+	uint32_t peers; /* series that have a peer of their own */
+	uint64_t overflowed; /* calls of series_get() that ended in the overflow series: connections, not peers */
+};
+
+struct series_table;
+
+/* -EINVAL when a bound is 0 or series_max is above SERIES_MAX_LIMIT. hash_key: 16 random bytes. */
+int series_open(struct series_table **ret, uint32_t peers_max, uint32_t series_max,
+		const uint8_t hash_key[16]);
+void series_close(struct series_table *t);
+
+/*
+ * Index of a process name, made on first use. -ENOSPC beyond SERIES_NAMES_MAX, -EINVAL if it is empty or too long; the name is
+ * sanitised by the caller.
+ */
+int series_name(struct series_table *t, const char *name);
+uint32_t series_names(const struct series_table *t);
+const char *series_name_text(const struct series_table *t, uint16_t name);
+/* process="…", escaped; stays as long as the table. */
+const char *series_name_label(const struct series_table *t, uint16_t name);
+
+/*
+ * Slot of the key's series, made on first use; the slot of the overflow series when a bound is reached. A slot stays valid
+ * as long as the table. -ENOMEM is the only error.
+ */
+int series_get(struct series_table *t, const struct series_key *key, uint32_t *ret_slot);
+/* Which series series_get() will most likely find, without touching it; NULL: none yet. For prefetching. */
+const struct series *series_likely(const struct series_table *t, const struct series_key *key);
+struct series *series_at(struct series_table *t, uint32_t slot);
+
+/* Slots run from 0 to series_count() - 1; overflow series are among them, and series_at(t, 0) is an array of them all. */
+uint32_t series_count(const struct series_table *t);
+
+void series_peers(const struct series_table *t, uint16_t name, enum ps_direction direction,
+		  struct series_peers *ret);
+uint32_t series_peers_max(const struct series_table *t);
+
+#endif
