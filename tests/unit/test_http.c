@@ -1,0 +1,1097 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The endpoint on real loopback sockets, server and clients in this one process and thread: a turn runs the server once
+ * and lets a client read what there is. SIGPIPE keeps its default action: a library that raises it ends the tests.
+ */
+#include "check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http.h"
+#include "util.h"
+
+#define DEADLINE_S 20
+#define BIG_BYTES (5 * 1024 * 1024 + 7)
+#define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define TAIL " HTTP/1.1\r\nHost: h\r\n\r\n"
+
+/* The body that the server shows: `total` letters, one read of which may fail. */
+static struct {
+	size_t total, produced, fail_at;
+	bool fails;
+	int open_error;
+	int opened, closed, reads;
+	bool healthy, ready;
+} fake;
+
+static char letter(size_t i)
+{
+	return (char)('a' + i % 23);
+}
+
+static int fake_open(void *arg, void **ret_body)
+{
+	assert_ptr_equal(arg, &fake);
+	if (fake.open_error)
+		return fake.open_error;
+	fake.opened++;
+	fake.produced = 0;
+	*ret_body = &fake;
+	return 0;
+}
+
+static ssize_t fake_read(void *body, char *out, size_t max)
+{
+	size_t n = fake.total - fake.produced;
+
+	assert_ptr_equal(body, &fake);
+	assert_true(max > 0);
+	fake.reads++;
+	if (fake.fails && fake.produced >= fake.fail_at)
+		return -ENOMEM;
+	n = n < max ? n : max;
+	for (size_t i = 0; i < n; i++)
+		out[i] = letter(fake.produced + i);
+	fake.produced += n;
+	return (ssize_t)n;
+}
+
+static void fake_close(void *body)
+{
+	assert_ptr_equal(body, &fake);
+	fake.closed++;
+}
+
+static bool fake_healthy(void *arg)
+{
+	assert_ptr_equal(arg, &fake);
+	return fake.healthy;
+}
+
+static bool fake_ready(void *arg)
+{
+	assert_ptr_equal(arg, &fake);
+	return fake.ready;
+}
+
+static const struct http_body_ops fake_ops = {fake_open, fake_read, fake_close};
+
+/* ---- server ---- */
+
+static struct http_config base_config(void)
+{
+	return (struct http_config){
+		.telemetry_path = "/metrics",
+		.content_type = CONTENT_TYPE,
+		.metrics = &fake_ops,
+		.healthy = fake_healthy,
+		.ready = fake_ready,
+		.arg = &fake,
+	};
+}
+
+static void add_listener(struct http_config *config, const struct sockaddr_storage *address,
+			 const char *text)
+{
+	bool v6 = address->ss_family == AF_INET6;
+
+	config->listen[config->listen_count].address = *address;
+	config->listen[config->listen_count].len = v6 ? sizeof(struct sockaddr_in6)
+						      : sizeof(struct sockaddr_in);
+	config->listen[config->listen_count].text = text;
+	config->listen_count++;
+}
+
+static struct sockaddr_storage v4_address(uint32_t host, uint16_t port)
+{
+	struct sockaddr_in v4 = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(host)};
+	struct sockaddr_storage ret = {};
+
+	memcpy(&ret, &v4, sizeof(v4));
+	return ret;
+}
+
+static struct sockaddr_storage v6_address(const struct in6_addr *host, uint16_t port)
+{
+	struct sockaddr_in6 v6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = *host};
+	struct sockaddr_storage ret = {};
+
+	memcpy(&ret, &v6, sizeof(v6));
+	return ret;
+}
+
+static struct http *open_config(const struct http_config *config)
+{
+	char why[256] = "";
+	struct http *h = NULL;
+
+	if (http_open(&h, config, why, sizeof(why)))
+		fail_msg("%s", why);
+	return h;
+}
+
+static struct http *open_server(void)
+{
+	struct sockaddr_storage any_port = v4_address(INADDR_LOOPBACK, 0);
+	struct http_config config = base_config();
+
+	memset(&fake, 0, sizeof(fake));
+	fake.total = 5;
+	fake.healthy = fake.ready = true;
+	add_listener(&config, &any_port, "127.0.0.1:0");
+	return open_config(&config);
+}
+
+/* ---- client ---- */
+
+enum client_end { END_OPEN, END_CLOSED, END_RESET };
+
+struct client {
+	int fd;
+	enum client_end end;
+	size_t len;
+	char *data; /* what came, NUL-terminated */
+};
+
+static bool client_try_connect(struct client *c, const struct sockaddr_storage *address)
+{
+	bool v6 = address->ss_family == AF_INET6;
+	socklen_t len = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+
+	*c = (struct client){.fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+	if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)address, len) < 0) {
+		close(c->fd);
+		return false;
+	}
+	assert_int_equal(fcntl(c->fd, F_SETFL, O_NONBLOCK), 0);
+	c->data = calloc(1, BIG_BYTES + 1024 * 1024);
+	assert_non_null(c->data);
+	return true;
+}
+
+static struct client client_open(const struct http *h)
+{
+	struct sockaddr_storage address = v4_address(INADDR_LOOPBACK, http_port(h, 0));
+	struct client c;
+
+	assert_true(client_try_connect(&c, &address));
+	return c;
+}
+
+static void client_send(const struct client *c, const char *text)
+{
+	assert_int_equal(send(c->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+static void client_forget(struct client *c)
+{
+	c->len = 0;
+	c->data[0] = '\0';
+}
+
+static void client_close(struct client *c)
+{
+	close(c->fd);
+	free(c->data);
+}
+
+static void client_read(struct client *c)
+{
+	ssize_t n;
+
+	while (c->end == END_OPEN) {
+		n = recv(c->fd, c->data + c->len, 65536, 0);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0)
+			c->end = n == 0 ? END_CLOSED : END_RESET;
+		else
+			c->len += (size_t)n;
+		c->data[c->len] = '\0';
+	}
+}
+
+/* One turn of the loop that the daemon has; without a client only of the server. */
+static void turn(struct http *h, struct client *c)
+{
+	struct pollfd fds[2] = {{http_fd(h), POLLIN, 0},
+				{c && c->end == END_OPEN ? c->fd : -1, POLLIN, 0}};
+	int ms = http_timeout_ms(h);
+
+	poll(fds, 2, ms < 0 || ms > 100 ? 100 : ms);
+	http_run(h);
+	if (c)
+		client_read(c);
+}
+
+#define TURN_UNTIL(h, c, condition)                                         \
+	do {                                                                \
+		double turn_deadline = now_seconds() + DEADLINE_S;          \
+		while (!(condition)) {                                      \
+			if (now_seconds() > turn_deadline)                  \
+				fail_msg("never happened: %s", #condition); \
+			turn(h, c);                                         \
+		}                                                           \
+	} while (0)
+
+/* ---- answers ---- */
+
+static int status_of(const struct client *c)
+{
+	int status = 0;
+
+	return sscanf(c->data, "HTTP/1.1 %d ", &status) == 1 ? status : -1;
+}
+
+/* The body as it came, behind the headers; NULL as long as they are not complete. */
+static const char *raw_body(const struct client *c)
+{
+	const char *end = strstr(c->data, "\r\n\r\n");
+
+	return end ? end + 4 : NULL;
+}
+
+static bool has_header(const struct client *c, const char *line)
+{
+	char wanted[256];
+	const char *at;
+
+	snprintf(wanted, sizeof(wanted), "\r\n%s\r\n", line);
+	at = strcasestr(c->data, wanted);
+	return at && at < raw_body(c);
+}
+
+/* Takes a chunked body apart in place; -1: it is not complete. */
+static ssize_t dechunk(struct client *c)
+{
+	char *in = (char *)(uintptr_t)raw_body(c), *out = in, *start = in;
+
+	while (in) {
+		char *digits_end;
+		size_t n = strtoul(in, &digits_end, 16);
+
+		if (digits_end == in || strncmp(digits_end, "\r\n", 2) != 0)
+			return -1;
+		in = digits_end + 2;
+		if (in + n + 2 > c->data + c->len || strncmp(in + n, "\r\n", 2) != 0)
+			return -1;
+		memmove(out, in, n);
+		out += n;
+		in += n + 2;
+		if (n == 0)
+			return out - start;
+	}
+	return -1;
+}
+
+static void check_letters(const char *body, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (body[i] != letter(i))
+			fail_msg("letter %zu is wrong", i);
+	}
+}
+
+/* A request that ends its connection, until the server has closed. */
+static struct client ask(struct http *h, const char *request)
+{
+	struct client c = client_open(h);
+
+	client_send(&c, request);
+	TURN_UNTIL(h, &c, c.end != END_OPEN);
+	return c;
+}
+
+static struct client ask_for(struct http *h, const char *method, const char *target)
+{
+	char request[512];
+
+	snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+		 method, target);
+	return ask(h, request);
+}
+
+static int open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* ---- routes ---- */
+
+static const struct {
+	const char *target;
+	int status;
+	const char *type, *body; /* body NULL: not compared */
+} routes[] = {
+	{"/metrics", 200, CONTENT_TYPE, "5\r\nabcde\r\n0\r\n\r\n"},
+	{"/metrics?", 200, CONTENT_TYPE, "5\r\nabcde\r\n0\r\n\r\n"},
+	{"/metrics?a=/nope&b=%zz", 200, CONTENT_TYPE, "5\r\nabcde\r\n0\r\n\r\n"},
+	{"/-/healthy", 200, "text/plain; charset=utf-8", "ok\n"},
+	{"/-/healthy?x", 200, "text/plain; charset=utf-8", "ok\n"},
+	{"/-/ready", 200, "text/plain; charset=utf-8", "ok\n"},
+	{"/", 200, "text/html; charset=utf-8", NULL},
+	{"/?/metrics", 200, "text/html; charset=utf-8", NULL},
+	{"/nope", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"/metrics/", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"/metric", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"/Metrics", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"/%6detrics", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"/metrics%3f", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"//metrics", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"/x/../metrics", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"/metrics#x", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"http://h/metrics", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"metrics", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"?", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"/-/", 404, "text/plain; charset=utf-8", "not found\n"},
+	{"/<script>", 404, "text/plain; charset=utf-8", "not found\n"},
+};
+
+static void each_route_answers_get(void **state)
+{
+	struct http *h = open_server();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		struct client c = ask_for(h, "GET", routes[i].target);
+		char type[128];
+
+		snprintf(type, sizeof(type), "Content-Type: %s", routes[i].type);
+		assert_int_equal(c.end, END_CLOSED);
+		if (status_of(&c) != routes[i].status || !has_header(&c, type))
+			fail_msg("%s: %s", routes[i].target, c.data);
+		if (routes[i].body)
+			assert_string_equal(raw_body(&c), routes[i].body);
+		client_close(&c);
+	}
+	assert_int_equal(fake.opened, 3);
+	assert_int_equal(fake.closed, 3);
+	http_close(h);
+}
+
+/* The headers of an answer, but for Date and Transfer-Encoding (which a HEAD may leave out: RFC 9110, 9.3.2). */
+static void headers_of(const struct client *c, char ret[1024])
+{
+	const char *at = c->data, *end = raw_body(c);
+	size_t len = 0;
+
+	assert_true(end - at < 1024);
+	for (const char *next; at < end; at = next) {
+		next = strstr(at, "\r\n") + 2;
+		if (strncmp(at, "Date: ", 6) == 0 || strncmp(at, "Transfer-Encoding: ", 19) == 0)
+			continue;
+		memcpy(ret + len, at, (size_t)(next - at));
+		len += (size_t)(next - at);
+	}
+	ret[len] = '\0';
+}
+
+static void head_has_the_headers_of_get_and_no_body(void **state)
+{
+	struct http *h = open_server();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		char get_headers[1024], head_headers[1024];
+		struct client get = ask_for(h, "GET", routes[i].target), head;
+		int opened = fake.opened;
+
+		head = ask_for(h, "HEAD", routes[i].target);
+		headers_of(&get, get_headers);
+		headers_of(&head, head_headers);
+		assert_string_equal(head_headers, get_headers);
+		assert_string_equal(raw_body(&head), "");
+		assert_int_equal(head.end, END_CLOSED);
+		assert_int_equal(fake.opened, opened);
+		client_close(&get);
+		client_close(&head);
+	}
+	assert_int_equal(fake.closed, fake.opened);
+	http_close(h);
+}
+
+static void other_methods_are_told_what_is_allowed(void **state)
+{
+	static const char *const methods[] = {"POST",  "PUT", "DELETE", "OPTIONS", "PATCH",
+					      "TRACE", "get", "GETS",	"X"};
+	static const char *const targets[] = {"/metrics", "/-/healthy", "/", "/nope", "*"};
+	struct http *h = open_server();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(methods) * ARRAY_SIZE(targets); i++) {
+		struct client c = ask_for(h, methods[i % ARRAY_SIZE(methods)],
+					  targets[i / ARRAY_SIZE(methods)]);
+
+		assert_int_equal(status_of(&c), 405);
+		assert_true(has_header(&c, "Allow: GET, HEAD"));
+		assert_true(has_header(&c, "Content-Type: text/plain; charset=utf-8"));
+		assert_string_equal(raw_body(&c), "only GET and HEAD\n");
+		client_close(&c);
+	}
+	assert_int_equal(fake.opened, 0);
+	http_close(h);
+}
+
+static void a_request_with_a_body_is_refused_and_the_connection_closed(void **state)
+{
+	static const char *const requests[] = {
+		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\ncontent-length: 5\r\nExpect: 100-continue\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\nhello",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\ntransfer-encoding: identity\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n",
+		"HEAD /-/healthy HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx",
+		"POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na=b",
+		"POST /nope HTTP/1.0\r\nContent-Length: 3\r\n\r\na=b",
+		"GET /nope HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999999\r\n\r\n",
+	};
+	struct http *h = open_server();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		struct client c = ask(h, requests[i]);
+		bool head = strncmp(requests[i], "HEAD", 4) == 0;
+
+		if (status_of(&c) != 400)
+			fail_msg("%s: %s", requests[i], c.data);
+		assert_true(has_header(&c, "Connection: close"));
+		assert_true(has_header(&c, "Content-Type: text/plain; charset=utf-8"));
+		assert_string_equal(raw_body(&c), head ? "" : "a request body is not accepted\n");
+		client_close(&c);
+	}
+	assert_int_equal(fake.opened, 0);
+	http_close(h);
+}
+
+static void an_empty_body_is_none(void **state)
+{
+	struct http *h = open_server();
+	struct client c = ask(
+		h,
+		"GET /-/ready HTTP/1.1\r\nHost: h\r\nContent-Length: 00\r\nConnection: close\r\n\r\n");
+
+	(void)state;
+	assert_int_equal(status_of(&c), 200);
+	assert_string_equal(raw_body(&c), "ok\n");
+	client_close(&c);
+	http_close(h);
+}
+
+static void health_says_what_the_caller_says(void **state)
+{
+	struct http_config config = base_config();
+	struct sockaddr_storage any_port = v4_address(INADDR_LOOPBACK, 0);
+	struct http *h = open_server();
+	struct client c;
+
+	(void)state;
+	fake.healthy = false;
+	c = ask_for(h, "GET", "/-/healthy");
+	assert_int_equal(status_of(&c), 503);
+	assert_string_equal(raw_body(&c), "not healthy\n");
+	client_close(&c);
+	c = ask_for(h, "GET", "/-/ready");
+	assert_int_equal(status_of(&c), 200);
+	client_close(&c);
+	fake.healthy = true;
+	fake.ready = false;
+	c = ask_for(h, "GET", "/-/ready");
+	assert_int_equal(status_of(&c), 503);
+	assert_string_equal(raw_body(&c), "not ready\n");
+	client_close(&c);
+	http_close(h);
+
+	config.healthy = config.ready = NULL;
+	add_listener(&config, &any_port, "127.0.0.1:0");
+	h = open_config(&config);
+	c = ask_for(h, "GET", "/-/ready");
+	assert_int_equal(status_of(&c), 200);
+	client_close(&c);
+	http_close(h);
+}
+
+static void the_index_links_and_escapes(void **state)
+{
+	struct http_config config = base_config();
+	struct sockaddr_storage any_port = v4_address(INADDR_LOOPBACK, 0);
+	struct http *h;
+	struct client c;
+
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	config.telemetry_path = "/m\"&'<b>";
+	add_listener(&config, &any_port, "127.0.0.1:0");
+	h = open_config(&config);
+	c = ask_for(h, "GET", "/");
+	assert_int_equal(status_of(&c), 200);
+	assert_non_null(strstr(raw_body(&c), "<a href=\"/m&#34;&#38;&#39;&#60;b&#62;\">"));
+	assert_non_null(strstr(raw_body(&c), "<a href=\"/-/healthy\">"));
+	assert_non_null(strstr(raw_body(&c), "<a href=\"/-/ready\">"));
+	client_close(&c);
+	c = ask_for(h, "GET", "/m\"&'<b>");
+	assert_int_equal(status_of(&c), 200);
+	client_close(&c);
+	http_close(h);
+}
+
+/* ---- connections ---- */
+
+static void a_connection_carries_request_after_request(void **state)
+{
+	static const struct {
+		const char *request, *end;
+		int status;
+	} turns[] = {
+		{"GET /metrics" TAIL, "5\r\nabcde\r\n0\r\n\r\n", 200},
+		{"GET /nope" TAIL, "not found\n", 404},
+		{"PUT /" TAIL, "only GET and HEAD\n", 405},
+		{"HEAD /-/ready" TAIL, "\r\n\r\n", 200},
+		{"GET /metrics" TAIL, "5\r\nabcde\r\n0\r\n\r\n", 200},
+		{"GET /-/ready" TAIL, "ok\n", 200},
+	};
+	struct http *h = open_server();
+	struct client c = client_open(h);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(turns); i++) {
+		client_forget(&c);
+		client_send(&c, turns[i].request);
+		TURN_UNTIL(h, &c, c.len && raw_body(&c) && strstr(c.data, turns[i].end));
+		assert_int_equal(status_of(&c), turns[i].status);
+		assert_string_equal(c.data + c.len - strlen(turns[i].end), turns[i].end);
+		assert_int_equal(c.end, END_OPEN);
+	}
+	assert_int_equal(fake.opened, 2);
+	assert_int_equal(fake.closed, 2);
+	client_close(&c);
+	http_close(h);
+}
+
+/* libmicrohttpd 0.9.75 would send the last chunk of a body that a HEAD does not have, as if the next answer began so. */
+static void head_of_the_metrics_sends_headers_and_closes(void **state)
+{
+	struct http *h = open_server();
+	struct client c = ask(h, "HEAD /metrics" TAIL);
+
+	(void)state;
+	assert_int_equal(status_of(&c), 200);
+	assert_true(has_header(&c, "Connection: close"));
+	assert_true(has_header(&c, "Content-Type: " CONTENT_TYPE));
+	assert_null(strcasestr(c.data, "Content-Length"));
+	assert_string_equal(raw_body(&c), "");
+	assert_int_equal(c.end, END_CLOSED);
+	assert_int_equal(fake.opened, 0);
+	client_close(&c);
+	http_close(h);
+}
+
+static void pipelined_requests_are_answered_in_order(void **state)
+{
+	struct http *h = open_server();
+	struct client c = client_open(h);
+	const char *second;
+
+	(void)state;
+	client_send(&c, "GET /nope" TAIL
+			"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	TURN_UNTIL(h, &c, c.end != END_OPEN);
+	assert_int_equal(status_of(&c), 404);
+	second = strstr(c.data, "not found\nHTTP/1.1 200 ");
+	assert_non_null(second);
+	assert_non_null(strstr(second, "\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"));
+	client_close(&c);
+	http_close(h);
+}
+
+static void a_request_may_come_byte_by_byte(void **state)
+{
+	const char *request = "GET /-/ready HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+	struct http *h = open_server();
+	struct client c = client_open(h);
+
+	(void)state;
+	for (; *request; request++) {
+		assert_int_equal(send(c.fd, request, 1, 0), 1);
+		turn(h, NULL);
+	}
+	TURN_UNTIL(h, &c, c.end != END_OPEN);
+	assert_string_equal(raw_body(&c), "ok\n");
+	client_close(&c);
+	http_close(h);
+}
+
+static void an_idle_connection_does_not_keep_the_loop_awake(void **state)
+{
+	struct http *h = open_server();
+	struct pollfd events = {http_fd(h), POLLIN, 0};
+	struct client c;
+
+	(void)state;
+	assert_int_equal(http_timeout_ms(h), -1);
+	assert_int_equal(poll(&events, 1, 0), 0);
+	c = client_open(h);
+	client_send(&c, "GET /metrics" TAIL);
+	TURN_UNTIL(h, &c, strstr(c.data, "0\r\n\r\n"));
+	turn(h, NULL);
+	assert_in_range(http_timeout_ms(h), 60001, 90000);
+	assert_int_equal(poll(&events, 1, 0), 0);
+	client_close(&c);
+	TURN_UNTIL(h, NULL, http_timeout_ms(h) == -1);
+	http_close(h);
+}
+
+static void http_1_0_gets_the_bare_body_and_a_close(void **state)
+{
+	struct http *h = open_server();
+	struct client c = ask(h, "GET /metrics HTTP/1.0\r\n\r\n");
+
+	(void)state;
+	assert_int_equal(status_of(&c), 200);
+	assert_null(strcasestr(c.data, "Transfer-Encoding"));
+	assert_string_equal(raw_body(&c), "abcde");
+	assert_int_equal(c.end, END_CLOSED);
+	client_close(&c);
+	c = ask(h, "GET /-/healthy HTTP/1.0\r\n\r\n");
+	assert_string_equal(raw_body(&c), "ok\n");
+	assert_int_equal(c.end, END_CLOSED);
+	client_close(&c);
+	assert_int_equal(fake.closed, 1);
+	http_close(h);
+}
+
+static void a_large_body_comes_whole_in_slices(void **state)
+{
+	struct http *h = open_server();
+	struct client c;
+
+	(void)state;
+	fake.total = BIG_BYTES;
+	c = ask_for(h, "GET", "/metrics");
+	assert_int_equal(dechunk(&c), BIG_BYTES);
+	check_letters(raw_body(&c), BIG_BYTES);
+	assert_int_equal(c.end, END_CLOSED);
+	assert_in_range(fake.reads, BIG_BYTES / (64 * 1024), BIG_BYTES / 1024);
+	client_close(&c);
+
+	c = ask(h, "GET /metrics HTTP/1.0\r\n\r\n");
+	assert_int_equal(c.data + c.len - raw_body(&c), BIG_BYTES);
+	check_letters(raw_body(&c), BIG_BYTES);
+	assert_int_equal(c.end, END_CLOSED);
+	client_close(&c);
+	assert_int_equal(fake.opened, 2);
+	assert_int_equal(fake.closed, 2);
+	http_close(h);
+}
+
+static void a_reader_that_stalls_holds_up_nobody(void **state)
+{
+	struct http *h = open_server();
+	struct client slow = client_open(h), c;
+	int reads;
+
+	(void)state;
+	fake.total = BIG_BYTES;
+	client_send(&slow, "GET /metrics" TAIL);
+	TURN_UNTIL(h, NULL, fake.reads > 0 && http_timeout_ms(h) != 0);
+	reads = fake.reads;
+	assert_true(fake.produced < BIG_BYTES);
+	c = ask_for(h, "GET", "/-/healthy");
+	assert_string_equal(raw_body(&c), "ok\n");
+	assert_int_equal(fake.reads, reads);
+	client_close(&c);
+
+	TURN_UNTIL(h, &slow, slow.len > 5 && strcmp(slow.data + slow.len - 5, "0\r\n\r\n") == 0);
+	assert_int_equal(dechunk(&slow), BIG_BYTES);
+	assert_int_equal(fake.closed, 1);
+	client_close(&slow);
+	http_close(h);
+}
+
+static void a_body_that_fails_is_never_closed_as_complete(void **state)
+{
+	static const char *const requests[] = {"GET /metrics" TAIL,
+					       "GET /metrics HTTP/1.0\r\n\r\n"};
+	static const size_t fail_at[] = {0, 1, 100000, BIG_BYTES};
+	struct http *h = open_server();
+
+	(void)state;
+	fake.total = BIG_BYTES;
+	fake.fails = true;
+	for (size_t i = 0; i < ARRAY_SIZE(requests) * ARRAY_SIZE(fail_at); i++) {
+		struct client c;
+
+		fake.fail_at = fail_at[i / 2];
+		c = ask(h, requests[i % 2]);
+		assert_int_equal(c.end, END_RESET);
+		assert_null(strstr(c.data, "\r\n0\r\n\r\n"));
+		client_close(&c);
+		assert_int_equal(fake.closed, i + 1);
+		assert_int_equal(fake.opened, i + 1);
+	}
+	http_close(h);
+}
+
+static void a_body_that_cannot_be_opened_is_a_500(void **state)
+{
+	struct http *h = open_server();
+	struct client c;
+
+	(void)state;
+	fake.open_error = -ENOMEM;
+	c = ask_for(h, "GET", "/metrics");
+	assert_int_equal(status_of(&c), 500);
+	assert_true(has_header(&c, "Content-Type: text/plain; charset=utf-8"));
+	assert_string_equal(raw_body(&c), "the metrics cannot be read\n");
+	assert_int_equal(fake.closed, 0);
+	client_close(&c);
+	http_close(h);
+}
+
+static void a_client_that_leaves_in_the_middle_costs_nothing(void **state)
+{
+	struct http *h = open_server();
+	int before = open_fds();
+
+	(void)state;
+	fake.total = BIG_BYTES;
+	for (int i = 0; i < 20; i++) {
+		struct client c = client_open(h);
+
+		client_send(&c, i % 2 ? "GET /metrics" TAIL : "GET /metrics HTTP/1.0\r\n\r\n");
+		TURN_UNTIL(h, &c, c.len > 1000);
+		client_close(&c);
+		TURN_UNTIL(h, NULL, fake.closed == i + 1);
+		assert_int_equal(fake.opened, i + 1);
+		assert_true(fake.produced < BIG_BYTES);
+	}
+	TURN_UNTIL(h, NULL, open_fds() == before);
+	http_close(h);
+	assert_int_equal(fake.closed, 20);
+}
+
+static void closing_the_endpoint_ends_what_is_open(void **state)
+{
+	int before = open_fds();
+	struct http *h = open_server();
+	struct client idle = client_open(h), sending = client_open(h);
+	double deadline = now_seconds() + DEADLINE_S;
+
+	(void)state;
+	fake.total = BIG_BYTES;
+	client_send(&sending, "GET /metrics HTTP/1.0\r\n\r\n");
+	TURN_UNTIL(h, NULL, fake.reads > 0 && http_timeout_ms(h) != 0);
+	http_close(h);
+	assert_int_equal(fake.closed, 1);
+	while ((idle.end == END_OPEN || sending.end == END_OPEN) && now_seconds() < deadline) {
+		client_read(&idle);
+		client_read(&sending);
+	}
+	assert_int_equal(idle.end, END_CLOSED);
+	assert_int_equal(sending.end, END_RESET);
+	client_close(&idle);
+	client_close(&sending);
+	http_close(NULL);
+	assert_int_equal(open_fds(), before);
+}
+
+static void connections_are_bounded_and_the_rest_is_counted(void **state)
+{
+	struct client clients[HTTP_CONNECTIONS_MAX], over[3];
+	struct http *h = open_server();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		clients[i] = client_open(h);
+		client_send(&clients[i], "GET /-/ready" TAIL);
+		TURN_UNTIL(h, &clients[i], strstr(clients[i].data, "ok\n"));
+	}
+	assert_int_equal(http_refused(h), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(over); i++) {
+		over[i] = client_open(h);
+		TURN_UNTIL(h, &over[i], over[i].end != END_OPEN);
+		assert_int_equal(over[i].len, 0);
+		assert_int_equal(http_refused(h), i + 1);
+		client_close(&over[i]);
+	}
+	/* Who is in stays in, and who leaves makes room. */
+	client_forget(&clients[0]);
+	client_send(&clients[0], "GET /-/ready" TAIL);
+	TURN_UNTIL(h, &clients[0], strstr(clients[0].data, "ok\n"));
+	client_close(&clients[7]);
+	clients[7] = client_open(h);
+	client_send(&clients[7], "GET /-/ready" TAIL);
+	TURN_UNTIL(h, &clients[7], strstr(clients[7].data, "ok\n"));
+	assert_int_equal(http_refused(h), 3);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+		client_close(&clients[i]);
+	http_close(h);
+}
+
+static void a_lack_of_descriptors_does_not_make_it_spin(void **state)
+{
+	struct http *h = open_server();
+	struct client c = client_open(h);
+	struct pollfd listener = {http_fd(h), POLLIN, 0};
+	struct rlimit limit, low;
+	int last = dup(c.fd), filled = 0, fillers[256], readable, still_readable;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	low.rlim_cur = (rlim_t)last + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	while (filled < 256 && (fillers[filled] = dup(c.fd)) >= 0)
+		filled++;
+	readable = poll(&listener, 1, DEADLINE_S * 1000);
+	http_run(h);
+	still_readable = poll(&listener, 1, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while (filled > 0)
+		close(fillers[--filled]);
+	close(last);
+	assert_int_equal(readable, 1);
+	assert_int_equal(still_readable, 0);
+	assert_int_equal(http_refused(h), 1);
+	TURN_UNTIL(h, &c, c.end != END_OPEN);
+	client_close(&c);
+
+	c = ask_for(h, "GET", "/-/ready");
+	assert_int_equal(status_of(&c), 200);
+	client_close(&c);
+	http_close(h);
+}
+
+/* What the library refuses is a 4xx or 505 of its making, or a close. Nothing of it reaches stderr. */
+static void garbage_is_refused_in_silence(void **state)
+{
+	static const char *const requests[] = {
+		"\r\n\r\n\r\n\r\nX\r\n\r\n",
+		"GET\r\n\r\n",
+		"GET \r\n\r\n",
+		"GET  \r\n\r\n",
+		"GET /metrics\r\n\r\n",
+		"GET /metrics HTTP/9.9\r\nHost: h\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\n\r\n",
+		"GET /a b HTTP/1.1\r\nHost: h\r\n\r\n",
+		"\x16\x03\x01\x02\x01\x01\xfc\x03\x03\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 5x\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n",
+	};
+	static char huge[100 * 1024];
+	int saved = dup(STDERR_FILENO), fds[2];
+	struct http *h = open_server();
+	char printed[16];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	dup2(fds[1], STDERR_FILENO);
+	for (size_t i = 0; i <= ARRAY_SIZE(requests); i++) {
+		struct client c = client_open(h);
+
+		if (i < ARRAY_SIZE(requests)) {
+			client_send(&c, requests[i]);
+		} else {
+			memset(huge, 'x', sizeof(huge));
+			memcpy(huge, "GET /", 5);
+			assert_int_equal(send(c.fd, huge, sizeof(huge), 0), sizeof(huge));
+		}
+		TURN_UNTIL(h, &c, c.end != END_OPEN);
+		if (c.len && (status_of(&c) < 400 || status_of(&c) > 505))
+			fail_msg("request %zu: %s", i, c.data);
+		client_close(&c);
+	}
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fds[1]);
+	assert_int_equal(read(fds[0], printed, sizeof(printed)), 0);
+	close(fds[0]);
+	assert_int_equal(fake.opened, 0);
+	http_close(h);
+}
+
+/* ---- listeners ---- */
+
+static void a_port_in_use_is_named(void **state)
+{
+	struct http *first = open_server(), *second = NULL;
+	struct sockaddr_storage taken = v4_address(INADDR_LOOPBACK, http_port(first, 0));
+	struct http_config config = base_config();
+	char why[256], expected[256];
+	int before = open_fds();
+
+	(void)state;
+	add_listener(&config, &taken, "127.0.0.1:taken");
+	assert_int_equal(http_open(&second, &config, why, sizeof(why)), -EADDRINUSE);
+	snprintf(expected, sizeof(expected), "cannot listen on 127.0.0.1:taken: %s",
+		 strerror(EADDRINUSE));
+	assert_string_equal(why, expected);
+	assert_null(second);
+	assert_int_equal(open_fds(), before);
+	http_close(first);
+}
+
+static void an_address_of_another_host_is_named(void **state)
+{
+	struct sockaddr_storage good = v4_address(INADDR_LOOPBACK, 0),
+				elsewhere = v4_address(0xc0000201, 0);
+	struct http_config config = base_config();
+	char why[256], expected[256];
+	struct http *h = NULL;
+	int before = open_fds();
+
+	(void)state;
+	add_listener(&config, &good, "127.0.0.1:0");
+	add_listener(&config, &elsewhere, "192.0.2.1:0");
+	assert_int_equal(http_open(&h, &config, why, sizeof(why)), -EADDRNOTAVAIL);
+	snprintf(expected, sizeof(expected), "cannot listen on 192.0.2.1:0: %s",
+		 strerror(EADDRNOTAVAIL));
+	assert_string_equal(why, expected);
+	assert_null(h);
+	assert_int_equal(open_fds(), before);
+}
+
+static void a_port_can_be_taken_again_at_once(void **state)
+{
+	struct http *h = open_server();
+	struct sockaddr_storage same = v4_address(INADDR_LOOPBACK, http_port(h, 0));
+	struct http_config config = base_config();
+	struct client c = ask_for(h, "GET", "/-/ready");
+
+	(void)state;
+	/* The server closed first: its side is in TIME_WAIT. */
+	assert_int_equal(c.end, END_CLOSED);
+	client_close(&c);
+	http_close(h);
+	add_listener(&config, &same, "same");
+	h = open_config(&config);
+	assert_int_equal(http_port(h, 0), ntohs(((struct sockaddr_in *)&same)->sin_port));
+	http_close(h);
+}
+
+static bool have_ipv6(void)
+{
+	struct sockaddr_storage local = v6_address(&in6addr_loopback, 0);
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	bool have = fd >= 0 &&
+		    bind(fd, (struct sockaddr *)&local, sizeof(struct sockaddr_in6)) == 0;
+
+	close(fd);
+	return have;
+}
+
+static bool served_at(struct http *h, const struct sockaddr_storage *address)
+{
+	struct client c;
+	bool served;
+
+	if (!client_try_connect(&c, address))
+		return false;
+	client_send(&c, "GET /-/ready HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	TURN_UNTIL(h, &c, c.end != END_OPEN);
+	served = status_of(&c) == 200;
+	client_close(&c);
+	return served;
+}
+
+static void listens_on_ipv6_and_ipv4_side_by_side(void **state)
+{
+	struct sockaddr_storage v4 = v4_address(INADDR_LOOPBACK, 0),
+				v6 = v6_address(&in6addr_loopback, 0), other;
+	struct http_config config = base_config();
+	struct http *h;
+
+	(void)state;
+	if (!have_ipv6())
+		skip_because("this machine has no ::1");
+	fake.ready = true;
+	add_listener(&config, &v4, "127.0.0.1:0");
+	add_listener(&config, &v6, "[::1]:0");
+	h = open_config(&config);
+	assert_int_not_equal(http_port(h, 0), 0);
+	assert_int_not_equal(http_port(h, 1), 0);
+	assert_int_equal(http_port(h, 2), 0);
+	v4 = v4_address(INADDR_LOOPBACK, http_port(h, 0));
+	assert_true(served_at(h, &v4));
+	v6 = v6_address(&in6addr_loopback, http_port(h, 1));
+	assert_true(served_at(h, &v6));
+	other = v4_address(INADDR_LOOPBACK, http_port(h, 1));
+	assert_false(served_at(h, &other));
+	http_close(h);
+}
+
+static void the_unspecified_address_is_every_address(void **state)
+{
+	struct sockaddr_storage any = v6_address(&in6addr_any, 0), v4, v6;
+	struct http_config config = base_config();
+	struct http *h;
+
+	(void)state;
+	if (!have_ipv6())
+		skip_because("this machine has no ::1");
+	fake.ready = true;
+	add_listener(&config, &any, ":0");
+	h = open_config(&config);
+	v4 = v4_address(INADDR_LOOPBACK, http_port(h, 0));
+	assert_true(served_at(h, &v4));
+	v6 = v6_address(&in6addr_loopback, http_port(h, 0));
+	assert_true(served_at(h, &v6));
+	http_close(h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_route_answers_get),
+		cmocka_unit_test(head_has_the_headers_of_get_and_no_body),
+		cmocka_unit_test(other_methods_are_told_what_is_allowed),
+		cmocka_unit_test(a_request_with_a_body_is_refused_and_the_connection_closed),
+		cmocka_unit_test(an_empty_body_is_none),
+		cmocka_unit_test(health_says_what_the_caller_says),
+		cmocka_unit_test(the_index_links_and_escapes),
+		cmocka_unit_test(a_connection_carries_request_after_request),
+		cmocka_unit_test(head_of_the_metrics_sends_headers_and_closes),
+		cmocka_unit_test(pipelined_requests_are_answered_in_order),
+		cmocka_unit_test(a_request_may_come_byte_by_byte),
+		cmocka_unit_test(an_idle_connection_does_not_keep_the_loop_awake),
+		cmocka_unit_test(http_1_0_gets_the_bare_body_and_a_close),
+		cmocka_unit_test(a_large_body_comes_whole_in_slices),
+		cmocka_unit_test(a_reader_that_stalls_holds_up_nobody),
+		cmocka_unit_test(a_body_that_fails_is_never_closed_as_complete),
+		cmocka_unit_test(a_body_that_cannot_be_opened_is_a_500),
+		cmocka_unit_test(a_client_that_leaves_in_the_middle_costs_nothing),
+		cmocka_unit_test(closing_the_endpoint_ends_what_is_open),
+		cmocka_unit_test(connections_are_bounded_and_the_rest_is_counted),
+		cmocka_unit_test(a_lack_of_descriptors_does_not_make_it_spin),
+		cmocka_unit_test(garbage_is_refused_in_silence),
+		cmocka_unit_test(a_port_in_use_is_named),
+		cmocka_unit_test(an_address_of_another_host_is_named),
+		cmocka_unit_test(a_port_can_be_taken_again_at_once),
+		cmocka_unit_test(listens_on_ipv6_and_ipv4_side_by_side),
+		cmocka_unit_test(the_unspecified_address_is_every_address),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

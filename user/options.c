@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The command line. One table drives parsing, defaults and --help: a default is the text of its row, read by the row's own
+ * parser, so the help cannot tell another story than the program. The first error ends it, as one line that names the flag,
+ * the value and what is accepted. A flag given again replaces what it said before, unless it is repeatable.
+ * Opens nothing and resolves nothing: whether a PID lives or a port is free is not known here.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "utf8.h"
+#include "util.h"
+
+#define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
+#define RING_BYTES_MIN (64ULL << 10)
+#define RING_BYTES_MAX (1ULL << 30)
+#define PATH_LENGTH_MAX 255
+#define VALUE_SHOWN_MAX 80
+#define LISTEN_DEFAULT "127.0.0.1:10935"
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)
+
+struct parser;
+
+struct option {
+	const char *name;
+	const char *arg; /* NULL: takes no value */
+	const char *initial; /* the default, in the words of the command line */
+	const char *help; /* NULL: not shown, since it is only refused */
+	void (*parse)(struct parser *p, const char *value);
+};
+
+struct parser {
+	struct options o;
+	enum options_action action; /* other than OPTIONS_RUN ends the parsing */
+	const struct option *option;
+	const char *version;
+	FILE *out, *err;
+};
+
+/* C0, DEL and C1, which terminals obey as well. */
+static bool is_control(const char *s)
+{
+	const unsigned char *b = (const unsigned char *)s;
+
+	return b[0] < 0x20 || b[0] == 0x7f || (b[0] == 0xc2 && b[1] < 0xa0);
+}
+
+/* Foreign text on a line of ours: what could break or restyle the line is shown as '?'. */
+static void print_value(FILE *f, const char *value)
+{
+	size_t shown = 0;
+
+	fputc('\'', f);
+	while (*value && shown < VALUE_SHOWN_MAX) {
+		size_t len = utf8_char(value);
+
+		if (len && !is_control(value))
+			fwrite(value, 1, len, f);
+		else
+			fputc('?', f);
+		value += len ? len : 1;
+		shown++;
+	}
+	fputs(*value ? "…'" : "'", f);
+}
+
+/* Without a flag or a value the message stands alone. */
+__attribute__((format(printf, 4, 5))) static void refuse(struct parser *p, const char *flag,
+							 const char *value, const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("poolscoped: ", p->err);
+	if (flag)
+		fprintf(p->err, "%s: ", flag);
+	if (value) {
+		print_value(p->err, value);
+		fputs(": ", p->err);
+	}
+	va_start(args, fmt);
+	vfprintf(p->err, fmt, args);
+	va_end(args);
+	fputs("\ntry 'poolscoped --help'\n", p->err);
+	p->action = OPTIONS_EXIT_USAGE;
+}
+
+#define bad(p, value, ...) refuse(p, (p)->option->name, value, __VA_ARGS__)
+
+/* Decimal digits from *s on, moved past; false if there is none or the number is above max. */
+static bool scan_number(const char **s, uint64_t max, uint64_t *ret)
+{
+	const char *c = *s;
+	uint64_t n = 0;
+
+	for (; *c >= '0' && *c <= '9'; c++) {
+		n = n * 10 + (uint64_t)(*c - '0');
+		if (n > max)
+			return false;
+	}
+	if (c == *s)
+		return false;
+	*s = c;
+	*ret = n;
+	return true;
+}
+
+/* What is wrong with a name, NULL if nothing is. */
+static const char *name_fault(const char *name)
+{
+	if (!*name)
+		return "the name is empty";
+	if (strlen(name) > SERIES_NAME_MAX)
+		return "the name is longer than " STRINGIFY(SERIES_NAME_MAX) " bytes";
+	while (*name) {
+		size_t len = utf8_char(name);
+
+		if (!len)
+			return "the name is not valid UTF-8";
+		if (is_control(name))
+			return "the name has a control character";
+		name += len;
+	}
+	return NULL;
+}
+
+static void parse_pid(struct parser *p, const char *value)
+{
+	struct option_pid *slot = &p->o.pids[p->o.pid_count];
+	const char *end = value, *fault = NULL;
+	uint64_t pid;
+
+	if (!scan_number(&end, PID_LIMIT, &pid) || pid == 0 || (*end && *end != '=')) {
+		bad(p, value, "expected PID or PID=NAME, the PID from 1 to %d", PID_LIMIT);
+		return;
+	}
+	if (*end == '=')
+		fault = name_fault(end + 1);
+	if (fault) {
+		bad(p, value, "%s", fault);
+		return;
+	}
+	for (size_t i = 0; i < p->o.pid_count; i++) {
+		if (p->o.pids[i].pid == (pid_t)pid) {
+			bad(p, value, "process %d is given twice", (int)pid);
+			return;
+		}
+	}
+	if (p->o.pid_count == OPTIONS_PIDS_MAX) {
+		bad(p, value, "more than %d processes", OPTIONS_PIDS_MAX);
+		return;
+	}
+	slot->pid = (pid_t)pid;
+	slot->name = *end == '=' ? end + 1 : NULL;
+	p->o.pid_count++;
+}
+
+static void parse_no_follow(struct parser *p, const char *value)
+{
+	(void)value;
+	p->o.follow = false;
+}
+
+static void parse_check(struct parser *p, const char *value)
+{
+	(void)value;
+	p->o.check = true;
+}
+
+static void parse_listen(struct parser *p, const char *value)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	int err;
+
+	if (strncmp(value, "unix:", 5) == 0) {
+		bad(p, value,
+		    "Unix sockets are not supported yet: expected 127.0.0.1:PORT or [::1]:PORT");
+		return;
+	}
+	err = address_listen_parse(value, &address, &len);
+	if (err == -ERANGE) {
+		bad(p, value, "expected a port from 0 to 65535");
+	} else if (err) {
+		bad(p, value,
+		    "expected a numeric address and a port: 127.0.0.1:PORT or [::1]:PORT");
+	} else if (!address_is_loopback(&address)) {
+		bad(p, value,
+		    "not a loopback address: there is no authentication yet, other addresses will come with it");
+	} else if (p->o.listen_count == OPTIONS_LISTEN_MAX) {
+		bad(p, value, "more than %d addresses", OPTIONS_LISTEN_MAX);
+	} else {
+		p->o.listen[p->o.listen_count].address = address;
+		p->o.listen[p->o.listen_count].len = len;
+		p->o.listen[p->o.listen_count].text = value;
+		p->o.listen_count++;
+	}
+}
+
+static void parse_path(struct parser *p, const char *value)
+{
+	static const char *const taken[] = {"/", "/-/healthy", "/-/ready"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+		if (strcmp(value, taken[i]) == 0) {
+			bad(p, value, "this path serves something else");
+			return;
+		}
+	}
+	/* Compared with the raw request target: what cannot stand there would never match. */
+	for (const char *c = value; *c; c++) {
+		if (*c <= ' ' || *c >= 0x7f || *c == '?' || *c == '#') {
+			bad(p, value, "expected visible ASCII without '?' and '#'");
+			return;
+		}
+	}
+	if (value[0] != '/' || strlen(value) > PATH_LENGTH_MAX)
+		bad(p, value, "expected a path that begins with '/', at most %d bytes",
+		    PATH_LENGTH_MAX);
+	else
+		p->o.telemetry_path = value;
+}
+
+static void parse_config_file(struct parser *p, const char *value)
+{
+	bad(p, value,
+	    "not supported: there are flags instead, --web.listen-address and --web.telemetry-path; TLS and"
+	    " authentication will be --web.tls.* and --web.auth.token-file");
+}
+
+/* A row of the series table's bounds, 1 to SERIES_MAX_LIMIT. */
+static void parse_series_bound(struct parser *p, const char *value, uint32_t *ret)
+{
+	const char *end = value;
+	uint64_t n;
+
+	if (!scan_number(&end, SERIES_MAX_LIMIT, &n) || n == 0 || *end)
+		bad(p, value, "expected a number from 1 to %d", SERIES_MAX_LIMIT);
+	else
+		*ret = (uint32_t)n;
+}
+
+static void parse_peers_max(struct parser *p, const char *value)
+{
+	parse_series_bound(p, value, &p->o.peers_max);
+}
+
+static void parse_series_max(struct parser *p, const char *value)
+{
+	parse_series_bound(p, value, &p->o.series_max);
+}
+
+static void parse_aggregate(struct parser *p, const char *value)
+{
+	const char *rest = value;
+
+	for (;;) {
+		char item[ADDRESS_TEXT_MAX];
+		size_t len = strcspn(rest, ",");
+		struct address_prefix prefix;
+
+		snprintf(item, sizeof(item), "%.*s", (int)(len < sizeof(item) ? len : sizeof(item)),
+			 rest);
+		if (len >= sizeof(item) || address_prefix_parse(item, &prefix)) {
+			bad(p, item,
+			    "expected CIDRs such as 10.0.0.0/8,2001:db8::/32, with no bit set behind the prefix");
+			return;
+		}
+		if (p->o.aggregate_count == POOLS_AGGREGATES_MAX) {
+			bad(p, value, "more than %d CIDRs", POOLS_AGGREGATES_MAX);
+			return;
+		}
+		p->o.aggregate[p->o.aggregate_count++] = prefix;
+		if (!rest[len])
+			return;
+		rest += len + 1;
+	}
+}
+
+/* 1 for no suffix, 0 for one that is not known. */
+static uint64_t suffix_factor(const char *suffix)
+{
+	static const struct {
+		const char *text;
+		uint64_t factor;
+	} suffixes[] = {{"", 1},
+			{"K", 1ULL << 10},
+			{"KiB", 1ULL << 10},
+			{"M", 1ULL << 20},
+			{"MiB", 1ULL << 20},
+			{"G", 1ULL << 30},
+			{"GiB", 1ULL << 30}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		if (strcmp(suffix, suffixes[i].text) == 0)
+			return suffixes[i].factor;
+	}
+	return 0;
+}
+
+static void parse_ring_size(struct parser *p, const char *value)
+{
+	const char *end = value;
+	uint64_t n = 0;
+
+	if (scan_number(&end, RING_BYTES_MAX, &n))
+		n *= suffix_factor(end);
+	if (n < RING_BYTES_MIN || n > RING_BYTES_MAX || (n & (n - 1)))
+		bad(p, value, "expected a power of two from 64KiB to 1GiB");
+	else
+		p->o.ring_bytes = (uint32_t)n;
+}
+
+static void parse_bounds(struct parser *p, const char *value, struct histogram_bounds *ret)
+{
+	char why[160] = "";
+
+	if (histogram_bounds_parse(value, ret, why, sizeof(why)))
+		bad(p, value, "%s", why);
+}
+
+static void parse_handshake(struct parser *p, const char *value)
+{
+	parse_bounds(p, value, &p->o.handshake);
+}
+
+static void parse_lifetime(struct parser *p, const char *value)
+{
+	parse_bounds(p, value, &p->o.lifetime);
+}
+
+/* Index of value among the words of a row's arg, "a|b|c"; -1 after refusing it. */
+static int parse_choice(struct parser *p, const char *value)
+{
+	const char *word = p->option->arg;
+	size_t len;
+
+	for (int i = 0;; i++) {
+		len = strcspn(word, "|");
+		if (strlen(value) == len && strncmp(word, value, len) == 0)
+			return i;
+		if (!word[len])
+			break;
+		word += len + 1;
+	}
+	bad(p, value, "expected %s", p->option->arg);
+	return -1;
+}
+
+static void parse_accept_probe(struct parser *p, const char *value)
+{
+	int i = parse_choice(p, value);
+
+	if (i >= 0)
+		p->o.accept_probe = (enum accept_probe)i;
+}
+
+static void parse_log_level(struct parser *p, const char *value)
+{
+	int i = parse_choice(p, value);
+
+	if (i >= 0)
+		p->o.log_level = (enum log_level)i;
+}
+
+static void parse_log_format(struct parser *p, const char *value)
+{
+	int i = parse_choice(p, value);
+
+	if (i >= 0)
+		p->o.log_format = (enum log_format)i;
+}
+
+static void parse_version(struct parser *p, const char *value)
+{
+	(void)value;
+	fprintf(p->out, "%s\n", p->version);
+	p->action = OPTIONS_EXIT_OK;
+}
+
+static void parse_help(struct parser *p, const char *value);
+
+/* Words in `arg` stand in the order of the enum that they choose from. */
+static const struct option table[] = {
+	{"--pid", "PID[=NAME]", NULL,
+	 "attach to this process and its descendants, shown as NAME (else its command name); repeatable",
+	 parse_pid},
+	{"--no-follow", NULL, NULL, "attach to the processes themselves, not to their descendants",
+	 parse_no_follow},
+	{"--accept-probe", "auto|fexit|syscall|off", "auto",
+	 "how accept() is seen; syscall slows every system call a little", parse_accept_probe},
+	{"--web.listen-address", "ADDRESS:PORT", NULL,
+	 "serve here, numeric and loopback only; repeatable (default " LISTEN_DEFAULT ")",
+	 parse_listen},
+	{"--web.telemetry-path", "PATH", "/metrics", "where the metrics are", parse_path},
+	{"--web.config.file", "FILE", NULL, NULL, parse_config_file},
+	{"--peers.max", "N", "128",
+	 "series per process name and direction, the rest is \"other\"; 1 to " STRINGIFY(
+		 SERIES_MAX_LIMIT),
+	 parse_peers_max},
+	{"--series.max", "N", "512",
+	 "series in all, the rest is \"other\"; 1 to " STRINGIFY(SERIES_MAX_LIMIT),
+	 parse_series_max},
+	{"--peers.aggregate", "CIDR[,CIDR…]", NULL,
+	 "count the inbound peers of each network as one; repeatable, at most " STRINGIFY(
+		 POOLS_AGGREGATES_MAX),
+	 parse_aggregate},
+	{"--ring-size", "BYTES", "4MiB", "kernel ring buffer, a power of two, 64KiB to 1GiB",
+	 parse_ring_size},
+	{"--buckets.handshake", "SECONDS[,…]", NULL,
+	 "upper bounds for handshakes and accept waits, rising, at most " STRINGIFY(
+		 HISTOGRAM_BOUNDS_MAX) " (default 0.0001 to 31, see docs/metrics.md)",
+	 parse_handshake},
+	{"--buckets.lifetime", "SECONDS[,…]", NULL,
+	 "upper bounds for lifetimes, rising, at most " STRINGIFY(
+		 HISTOGRAM_BOUNDS_MAX) " (default 0.01 to 86400, see docs/metrics.md)",
+	 parse_lifetime},
+	{"--log.level", "error|warn|info|debug", "info", "least important lines to log",
+	 parse_log_level},
+	{"--log.format", "logfmt|json", "logfmt", "form of the lines, on stderr", parse_log_format},
+	{"--check", NULL, NULL, "load and attach, report what works, exit", parse_check},
+	{"--version", NULL, NULL, "show the version and exit", parse_version},
+	{"--help", NULL, NULL, "show this and exit", parse_help},
+};
+
+static void parse_help(struct parser *p, const char *value)
+{
+	(void)value;
+	fputs("usage: poolscoped [--pid PID[=NAME]]... [flags]\n\n"
+	      "Watches every TCP connection of running processes and serves pool metrics for Prometheus.\n\n"
+	      "flags:\n",
+	      p->out);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const struct option *o = &table[i];
+
+		if (!o->help)
+			continue;
+		fprintf(p->out, "  %s%s%s\n        %s", o->name, o->arg ? "=" : "",
+			o->arg ? o->arg : "", o->help);
+		if (o->initial)
+			fprintf(p->out, " (default %s)", o->initial);
+		fputc('\n', p->out);
+	}
+	fprintf(p->out,
+		"\nexit codes:\n"
+		"  %d  ended as asked\n"
+		"  %d  failure while running\n"
+		"  %d  usage or configuration\n"
+		"  %d  the kernel lacks something\n"
+		"  %d  missing privilege\n"
+		"  %d  a target cannot be attached\n"
+		"  %d  address in use or not bindable\n",
+		EXIT_OK, EXIT_RUNTIME, EXIT_USAGE, EXIT_KERNEL, EXIT_PRIVILEGE, EXIT_TARGET,
+		EXIT_ADDRESS);
+	p->action = OPTIONS_EXIT_OK;
+}
+
+/* The row of "--name" or "--name=value". */
+static const struct option *find_option(const char *arg)
+{
+	size_t len = strcspn(arg, "=");
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		if (strlen(table[i].name) == len && strncmp(table[i].name, arg, len) == 0)
+			return &table[i];
+	}
+	return NULL;
+}
+
+/* One flag with its value; returns how many arguments it took. */
+static int parse_argument(struct parser *p, char **args)
+{
+	const char *value = strchr(args[0], '=');
+	int taken = 1;
+
+	if (args[0][0] != '-') {
+		refuse(p, NULL, args[0], "unexpected argument");
+		return taken;
+	}
+	p->option = find_option(args[0]);
+	if (!p->option) {
+		refuse(p, NULL, args[0], "unknown flag");
+		return taken;
+	}
+	if (!p->option->arg && value) {
+		bad(p, value + 1, "this flag takes no value");
+		return taken;
+	}
+	if (p->option->arg && value) {
+		value++;
+	} else if (p->option->arg) {
+		/* A forgotten value must not swallow the next flag. */
+		value = args[1] && strncmp(args[1], "--", 2) != 0 ? args[1] : NULL;
+		taken = 2;
+	}
+	if (p->option->arg && !value)
+		bad(p, NULL, "a value is missing: %s=%s", p->option->name, p->option->arg);
+	else
+		p->option->parse(p, value);
+	return taken;
+}
+
+static void set_defaults(struct parser *p)
+{
+	p->o.follow = true;
+	histogram_bounds_handshake(&p->o.handshake);
+	histogram_bounds_lifetime(&p->o.lifetime);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		p->option = &table[i];
+		if (table[i].initial)
+			table[i].parse(p, table[i].initial);
+	}
+}
+
+enum options_action options_parse(int argc, char **argv, struct options *ret, const char *version,
+				  FILE *out, FILE *err)
+{
+	struct parser p = {.action = OPTIONS_RUN, .version = version, .out = out, .err = err};
+
+	set_defaults(&p);
+	for (int i = 1; i < argc && p.action == OPTIONS_RUN;)
+		i += parse_argument(&p, argv + i);
+	if (p.action == OPTIONS_RUN && p.o.listen_count == 0) {
+		p.option = find_option("--web.listen-address");
+		parse_listen(&p, LISTEN_DEFAULT);
+	}
+	if (p.action == OPTIONS_RUN)
+		*ret = p.o;
+	return p.action;
+}
