@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The life of a record. Invariant: every change (fields, then version + 1) is one hold of the record's lock, and so is every
+ * copy into the ring; `told` is the last version copied. So a copy is never torn, no version is sent twice, and a
+ * version that the ring refused is made good by any later one. An ended record never changes again.
+ */
+#ifndef CONN_BPF_H
+#define CONN_BPF_H
+
+#include "maps.bpf.h"
+#include "process.bpf.h"
+#include "sock.bpf.h"
+
+/* A listener is tagged only where a child's copy surely fits its option memory: if the kernel cannot clone the
+ * storage it drops the handshake (sk_clone), and we must not change what the workload sees. An element with its
+ * head takes about 400 bytes; the rest is room for other tools. */
+#define OPTMEM_NEEDED 4096
+
+/* One policy for all messages: silence, and one wake-up when the ring has filled to the threshold. */
+static __always_inline __u64 ring_flags(void)
+{
+	if (ps_wake_sent || bpf_ringbuf_query(&ps_ring, BPF_RB_AVAIL_DATA) < ps_wake_bytes)
+		return BPF_RB_NO_WAKEUP;
+	ps_wake_sent = 1;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+static __always_inline enum ps_event_kind conn_event_kind(const struct ps_record *r)
+{
+	switch (r->phase) {
+	case PS_PHASE_PENDING:
+		return PS_EVENT_PENDING;
+	case PS_PHASE_ESTABLISHED:
+		return PS_EVENT_ESTABLISHED;
+	case PS_PHASE_STALE:
+		return PS_EVENT_STALE;
+	}
+	return PS_EVENT_ENDED;
+}
+
+/*
+ * Sending, in three parts, so that a change and its copy can be one hold:
+ *
+ *	m = conn_reserve();
+ *	lock; change the record; fresh = conn_copy(v, m); unlock;
+ *	conn_submit(v, m, fresh);
+ */
+static __always_inline struct ps_message_record *conn_reserve(void)
+{
+	struct ps_message_record *m = bpf_ringbuf_reserve(&ps_ring, sizeof(*m), 0);
+
+	if (m) {
+		m->kind = PS_MESSAGE_RECORD;
+		m->generation = 0;
+	}
+	return m;
+}
+
+/* Call in a hold. False: there is no slot, or this version is in the ring already. */
+static __always_inline bool conn_copy(struct ps_value *v, struct ps_message_record *m)
+{
+	if (!m || v->told == v->record.version)
+		return false;
+	m->record = v->record;
+	v->told = v->record.version;
+	v->record.flags &= ~PS_REFUSED;
+	return true;
+}
+
+/* False: the version is still untold, since the ring is full. */
+static __always_inline bool conn_submit(struct ps_value *v, struct ps_message_record *m, bool fresh)
+{
+	struct ps_counters *c;
+
+	if (fresh)
+		bpf_ringbuf_submit(m, ring_flags());
+	else if (m)
+		bpf_ringbuf_discard(m, BPF_RB_NO_WAKEUP);
+	if (m || v->record.phase == PS_PHASE_NONE || v->told == v->record.version)
+		return true;
+	c = counters();
+	if (c)
+		__sync_fetch_and_add(&c->refused[conn_event_kind(&v->record)], 1);
+	bpf_spin_lock(&v->lock);
+	if (v->told != v->record.version)
+		v->record.flags |= PS_REFUSED;
+	bpf_spin_unlock(&v->lock);
+	return false;
+}
+
+/* What a transition says of the socket, read before the lock is taken. */
+struct conn_seen {
+	__u64 now_ns;
+	__u64 cookie;
+	__u32 peer[4];
+	__u32 handshake_us;
+	__be16 sport;
+	__be16 dport;
+	__u8 phase;
+	bool was_established;
+	__u8 fail;
+	__u8 close;
+};
+
+static __always_inline void conn_set_tuple(struct ps_record *r, const struct conn_seen *s)
+{
+	__u32 *peer = (__u32 *)r->peer;
+
+	peer[0] = s->peer[0];
+	peer[1] = s->peer[1];
+	peer[2] = s->peer[2];
+	peer[3] = s->peer[3];
+	r->peer_port = bpf_ntohs(s->dport);
+	r->local_port = bpf_ntohs(s->sport);
+}
+
+static __always_inline void conn_see_tuple(struct sock *sk, struct conn_seen *s)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (tp) {
+		s->sport = sock_sport(tp);
+		s->handshake_us = sock_synack_rtt_us(tp);
+	}
+	s->dport = sk->__sk_common.skc_dport;
+	sock_peer(sk, s->peer);
+}
+
+/* Empties a record for a next life of its socket. Call in a hold. An id that was never sent is used again. */
+static __always_inline void conn_clear(struct ps_value *v, const struct sock *sk, __u32 owner)
+{
+	struct ps_record *r = &v->record;
+	__u64 id = r->id + (r->version ? 1ULL << PS_COOKIE_BITS : 0);
+
+	__builtin_memset(r, 0, sizeof(*r));
+	r->id = id;
+	r->owner = owner;
+	r->birth_owner = owner;
+	v->self = (__u64)sk;
+	v->told = 0;
+	v->generation = 0;
+}
+
+/* A child that still carries its listener's record becomes one of its own. Call in a hold. */
+static __always_inline void conn_born(struct ps_value *v, const struct sock *sk, __u64 cookie)
+{
+	v->record.version = 0;
+	conn_clear(v, sk, v->record.owner);
+	v->record.id = cookie & PS_COOKIE_MASK;
+	v->record.direction = PS_INBOUND;
+}
+
+/* Call in a hold; true if the record changed. Only forward: a late or repeated transition changes nothing. */
+static __always_inline bool conn_advance(struct ps_value *v, const struct sock *sk,
+					 const struct conn_seen *s)
+{
+	struct ps_record *r = &v->record;
+	bool established = s->phase == PS_PHASE_ESTABLISHED || s->was_established;
+
+	if (v->self != (__u64)sk) {
+		if (!established)
+			return false; /* never became established: nothing inbound is counted before */
+		conn_born(v, sk, s->cookie);
+	}
+	if (s->phase <= r->phase || !r->birth_owner || (r->phase == PS_PHASE_NONE && !established))
+		return false;
+	if (established && r->phase < PS_PHASE_ESTABLISHED) {
+		r->flags |= PS_OPENED;
+		if (r->owner != r->birth_owner)
+			r->flags |= PS_HANDED; /* accepted before it was established (Fast Open) */
+		if (s->phase == PS_PHASE_ESTABLISHED) {
+			r->established_ns = s->now_ns;
+			r->handshake_us = r->direction == PS_INBOUND ? s->handshake_us : 0;
+		}
+		conn_set_tuple(r, s);
+	}
+	if (s->phase >= PS_PHASE_STALE && r->phase < PS_PHASE_STALE) {
+		r->closed_ns = s->now_ns;
+		r->reason = r->flags & (PS_OPENED | PS_ADOPTED) ? s->close : s->fail;
+	}
+	r->phase = s->phase;
+	r->version++;
+	return true;
+}
+
+/* A transition of a socket that has a record, other than to SYN_SENT and to and from LISTEN. Any context. */
+static __always_inline void conn_transition(struct sock *sk, struct ps_value *v, int oldstate,
+					    int newstate)
+{
+	struct ps_message_record *m;
+	struct conn_seen s = {};
+	bool fresh;
+
+	s.phase = sock_phase(newstate);
+	if (s.phase == PS_PHASE_NONE)
+		return;
+	if (v->self == (__u64)sk && s.phase <= v->record.phase)
+		return; /* nothing new: FIN_WAIT2, TIME_WAIT, and CLOSE behind an end */
+	s.now_ns = bpf_ktime_get_ns();
+	s.was_established = oldstate == TCP_ESTABLISHED || oldstate == TCP_CLOSE_WAIT;
+	if (v->self != (__u64)sk || v->record.phase < PS_PHASE_ESTABLISHED) {
+		conn_see_tuple(sk, &s);
+		if (v->self != (__u64)sk)
+			s.cookie = bpf_get_socket_cookie(sk);
+		s.fail = sock_fail_reason(sk, oldstate, s.sport != v->sport);
+	}
+	if (s.phase >= PS_PHASE_STALE)
+		s.close = sock_close_reason(sk, newstate);
+
+	m = conn_reserve();
+	bpf_spin_lock(&v->lock);
+	fresh = conn_advance(v, sk, &s) && conn_copy(v, m);
+	bpf_spin_unlock(&v->lock);
+	conn_submit(v, m, fresh);
+}
+
+/* Ends a record from outside of a transition: its socket is destroyed or begins another life. What the ring refuses now
+ * is lost for good, and counted. */
+static __always_inline void conn_end(struct sock *sk, struct ps_value *v)
+{
+	struct ps_record *r = &v->record;
+	struct ps_message_record *m;
+	struct ps_counters *c;
+	bool fresh;
+
+	if (v->self != (__u64)sk || r->phase == PS_PHASE_NONE)
+		return;
+	if (r->phase == PS_PHASE_ENDED && v->told == r->version)
+		return;
+	__u64 now_ns = bpf_ktime_get_ns();
+
+	m = conn_reserve();
+	bpf_spin_lock(&v->lock);
+	if (r->phase != PS_PHASE_ENDED) {
+		if (r->phase < PS_PHASE_STALE) {
+			r->closed_ns = now_ns;
+			r->reason = r->flags & (PS_OPENED | PS_ADOPTED) ? PS_CLOSE_OTHER
+									: PS_FAIL_OTHER;
+		}
+		r->phase = PS_PHASE_ENDED;
+		r->version++;
+	}
+	fresh = conn_copy(v, m);
+	bpf_spin_unlock(&v->lock);
+	if (conn_submit(v, m, fresh))
+		return;
+	c = counters();
+	if (c)
+		__sync_fetch_and_add(&c->lost[PS_EVENT_ENDED], 1);
+}
+
+/* CLOSE → SYN_SENT, in connect(): the running task is the owner. Also the second connect() of one socket. */
+static __always_inline void conn_connect(struct sock *sk)
+{
+	__u32 owner = sock_is_kernel(sk) ? 0 : process_current_owner();
+	struct ps_message_record *m;
+	struct conn_seen s = {};
+	struct ps_value *v;
+	bool fresh;
+
+	v = bpf_sk_storage_get(&ps_records, sk, 0, owner ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!v) {
+		if (owner)
+			count_refusal(PS_REFUSAL_MEMORY);
+		return;
+	}
+	conn_end(sk, v);
+	s.now_ns = bpf_ktime_get_ns();
+	s.cookie = bpf_get_socket_cookie(sk);
+	conn_see_tuple(sk, &s);
+
+	m = owner ? conn_reserve() : NULL;
+	bpf_spin_lock(&v->lock);
+	conn_clear(v, sk, owner);
+	if (owner) {
+		v->sport = s.sport;
+		if (!v->record.id)
+			v->record.id = s.cookie & PS_COOKIE_MASK;
+		conn_set_tuple(&v->record, &s);
+		v->record.direction = PS_OUTBOUND;
+		v->record.flags = PS_ATTEMPTED;
+		v->record.attempt_ns = s.now_ns;
+		v->record.phase = PS_PHASE_PENDING;
+		v->record.version = 1;
+	}
+	fresh = conn_copy(v, m);
+	bpf_spin_unlock(&v->lock);
+	conn_submit(v, m, fresh);
+}
+
+/* A value for a socket that is met in the middle of its life. False: not a state that is counted. */
+static __always_inline bool conn_met(struct sock *sk, __u32 owner, int state, struct ps_value *ret)
+{
+	struct ps_record *r = &ret->record;
+	struct conn_seen s = {};
+
+	s.cookie = bpf_get_socket_cookie(sk);
+	conn_see_tuple(sk, &s);
+	conn_set_tuple(r, &s);
+	switch (state) {
+	case TCP_SYN_SENT:
+		r->flags = PS_ATTEMPTED;
+		r->direction = PS_OUTBOUND;
+		break;
+	case TCP_ESTABLISHED:
+		r->flags = PS_ADOPTED;
+		r->direction = sock_direction(sk);
+		break;
+	case TCP_CLOSE_WAIT: /* stale only: it stopped being active before we came */
+		r->direction = sock_direction(sk);
+		break;
+	default:
+		return false;
+	}
+	r->phase = sock_phase(state);
+	r->id = s.cookie & PS_COOKIE_MASK;
+	r->owner = owner;
+	r->birth_owner = owner;
+	r->version = 1;
+	ret->self = (__u64)sk;
+	return true;
+}
+
+/*
+ * Takes a socket without a record: one in a target's descriptor table or accept queue, or accepted by a target from a stranger's listener.
+ * The record is born whole, since a transition may come at any time; one that came while it was
+ * born found none, so the state is read once more.
+ */
+static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
+{
+	int state = sk->__sk_common.skc_state, later;
+	struct ps_value init = {}, *v;
+	struct ps_message_record *m;
+	bool fresh;
+
+	v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+	if (v && v->self == (__u64)sk)
+		return; /* it keeps its owner */
+	if (!conn_met(sk, owner, state, &init))
+		return;
+	v = bpf_sk_storage_get(&ps_records, sk, &init, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!v) {
+		count_refusal(PS_REFUSAL_MEMORY);
+		return;
+	}
+	m = conn_reserve();
+	bpf_spin_lock(&v->lock);
+	fresh = conn_copy(v, m);
+	bpf_spin_unlock(&v->lock);
+	conn_submit(v, m, fresh);
+	later = sk->__sk_common.skc_state;
+	if (later != state)
+		conn_transition(sk, v, state, later);
+}
+
+/*
+ * accept() has returned sk to the running task. Handing over is a change of owner; an ended record is left alone, and one that
+ * has no phase yet (Fast Open) changes, but is not sent.
+ */
+static __always_inline void conn_accept(struct sock *sk)
+{
+	__u32 owner = process_current_owner();
+	struct ps_message_record *m;
+	__u64 now_ns, cookie;
+	struct ps_record *r;
+	struct ps_value *v;
+	bool fresh = false;
+
+	v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+	if (!v) {
+		if (owner)
+			conn_adopt(sk, owner);
+		return;
+	}
+	r = &v->record;
+	now_ns = bpf_ktime_get_ns();
+	cookie = bpf_get_socket_cookie(sk);
+	m = conn_reserve();
+	bpf_spin_lock(&v->lock);
+	if (v->self != (__u64)sk)
+		conn_born(v, sk, cookie);
+	if (r->phase != PS_PHASE_ENDED && !r->accepted_ns) {
+		r->accepted_ns = now_ns;
+		if (r->owner != owner && r->phase == PS_PHASE_ESTABLISHED)
+			r->flags |= PS_HANDED;
+		r->owner = owner;
+		r->version++;
+		fresh = r->phase != PS_PHASE_NONE && conn_copy(v, m);
+	}
+	bpf_spin_unlock(&v->lock);
+	conn_submit(v, m, fresh);
+}
+
+/* The socket has been a connection before: that one is over, and so is its id. */
+static __always_inline void conn_recycle(struct sock *sk, struct ps_value *v, __u32 owner)
+{
+	conn_end(sk, v);
+	bpf_spin_lock(&v->lock);
+	conn_clear(v, sk, owner);
+	bpf_spin_unlock(&v->lock);
+}
+
+/* Tags a listener for `owner`: from now on its children are born with a record. */
+static __always_inline void listener_tag(struct sock *sk, __u32 owner)
+{
+	struct ps_listener init = {.owner = owner, .dropped_before = sk->sk_drops.counter};
+	struct ps_value *v, value = {};
+
+	if (!bpf_sk_storage_get(&ps_listeners, sk, &init, BPF_SK_STORAGE_GET_F_CREATE))
+		count_refusal(PS_REFUSAL_MEMORY);
+	if (sock_optmem_max(sk, ps_optmem_max) < OPTMEM_NEEDED) {
+		count_refusal(PS_REFUSAL_OPTMEM);
+		return;
+	}
+	value.self = (__u64)sk;
+	value.record.owner = owner;
+	value.record.birth_owner = owner;
+	v = bpf_sk_storage_get(&ps_records, sk, &value, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!v) {
+		count_refusal(PS_REFUSAL_MEMORY);
+		return;
+	}
+	if (v->record.phase != PS_PHASE_NONE || !v->record.owner)
+		conn_recycle(sk, v, owner);
+}
+
+/* → LISTEN, in listen(): the running task is the owner. */
+static __always_inline void listener_begin(struct sock *sk)
+{
+	__u32 owner = sock_is_kernel(sk) ? 0 : process_current_owner();
+	struct ps_value *v;
+
+	if (owner) {
+		listener_tag(sk, owner);
+		return;
+	}
+	v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+	if (v)
+		conn_recycle(sk, v, 0); /* a stranger listens on what was a target's connection */
+}
+
+/* LISTEN → CLOSE: no child is born any more; the socket may live on and connect. */
+static __always_inline void listener_end(struct sock *sk)
+{
+	struct ps_value *v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+
+	bpf_sk_storage_delete(&ps_listeners, sk);
+	if (!v)
+		return;
+	bpf_spin_lock(&v->lock);
+	conn_clear(v, sk, 0);
+	bpf_spin_unlock(&v->lock);
+}
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Every map, every knob, every counter, with its bound.
+ */
+#ifndef MAPS_BPF_H
+#define MAPS_BPF_H
+
+#include "kernel.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include "poolscope/listing.h"
+#include "poolscope/record.h"
+
+/*
+ * What a tracked socket carries. One hold of the lock is one change or one copy; no helper may be called inside.
+ * Up to 120 bytes the element costs the kernel the same size class (kmalloc-192 beside its 64 bytes of head).
+ */
+struct ps_value {
+	struct bpf_spin_lock lock;
+	__u32 told; /* last version that is in the ring */
+	__u32 generation; /* inventory that showed it last */
+	__be16 sport; /* inet_sport at SYN_SENT */
+	__u16 pad;
+	__u64 self; /* address of the sock it was made for: another one means a clone not initialised yet */
+	struct ps_record record;
+};
+
+_Static_assert(sizeof(struct ps_value) <= 120,
+	       "the next size class costs 64 bytes more per socket");
+
+/* One per tracked socket and tagged listener; dies with the socket. CLONE: a listener's child is born with a copy. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct ps_value);
+} ps_records SEC(".maps");
+
+struct ps_listener {
+	__u32 owner;
+	__u32 dropped_before; /* sk_drops when it was tagged */
+};
+
+/* Listeners of targets only, so that a scrape walks few sockets; not cloned. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct ps_listener);
+} ps_listeners SEC(".maps");
+
+/* tgid → target. Beyond the bound a process is not followed, and counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PS_PROCESSES_MAX);
+	__type(key, __u32);
+	__type(value, struct ps_process);
+} ps_processes SEC(".maps");
+
+/* Resized before load (--ring-size). */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024);
+} ps_ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ps_counters);
+} ps_counters SEC(".maps");
+
+/* Fill of the ring, in bytes, from which one wake-up is sent; the reader drains on a timer otherwise. */
+const volatile __u32 ps_wake_bytes = 1024 * 1024;
+/* net.core.optmem_max where the kernel has one for the whole host (before 6.9). */
+const volatile __u32 ps_optmem_max = 20480;
+
+/* 1 from the wake-up until the reader has come: it clears it. */
+__u32 ps_wake_sent = 0;
+/* The adoption pass under way: 1 tags listeners only, 2 takes everything. */
+__u32 ps_adopt_pass = 0;
+
+static __always_inline struct ps_counters *counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&ps_counters, &zero);
+}
+
+static __always_inline void count_refusal(enum ps_refusal cause)
+{
+	struct ps_counters *c = counters();
+
+	if (c)
+		__sync_fetch_and_add(&c->refusals[cause], 1);
+}
+
+#endif

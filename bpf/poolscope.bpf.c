@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * The programs: each filters, reads, and calls one function of the headers. Core ones use direct BTF loads only; the optional ones
+ * (accept_*) are loaded one by one, and what the kernel refuses is reported and left out.
+ */
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "conn.bpf.h"
+#include "inventory.bpf.h"
+#include "process.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* The heart. Fires before sk_state is stored; the running task is the actor only towards SYN_SENT and LISTEN. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(ps_set_state, struct sock *sk, int oldstate, int newstate)
+{
+	struct ps_value *v;
+
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	if (newstate == TCP_SYN_SENT) {
+		conn_connect(sk);
+	} else if (newstate == TCP_LISTEN) {
+		listener_begin(sk);
+	} else if (oldstate == TCP_LISTEN) {
+		if (newstate == TCP_CLOSE) /* else a child that is being born */
+			listener_end(sk);
+	} else {
+		v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+		if (v)
+			conn_transition(sk, v, oldstate, newstate);
+	}
+	return 0;
+}
+
+/* The backstop: whatever was skipped, here the socket is over. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(ps_destroy_sock, struct sock *sk)
+{
+	struct ps_value *v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+
+	if (v)
+		conn_end(sk, v);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(ps_fork, struct task_struct *parent, struct task_struct *child)
+{
+	process_forked(parent, child);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(ps_exit, struct task_struct *task)
+{
+	process_exited(task);
+	return 0;
+}
+
+/* inet_csk_accept(sk, flags, err, kern) before 6.10, (sk, arg) since: its return value follows the arguments, and only as a
+ * typed slot of ctx may it go to the sock helpers. The loader picks by the function's BTF. */
+SEC("?fexit/inet_csk_accept")
+int ps_accept_fexit4(unsigned long long *ctx)
+{
+	struct sock *sk = (void *)ctx[4];
+
+	if (sk)
+		conn_accept(sk);
+	return 0;
+}
+
+SEC("?fexit/inet_csk_accept")
+int ps_accept_fexit2(unsigned long long *ctx)
+{
+	struct sock *sk = (void *)ctx[2];
+
+	if (sk)
+		conn_accept(sk);
+	return 0;
+}
+
+/*
+ * The TCP socket behind a descriptor of the running task: of an MPTCP socket the first subflow. NULL if there is none. The
+ * task is typed, so the way to the table costs plain loads; from the table on, each step is a guarded read.
+ */
+static __always_inline struct sock *accepted_sock(long fd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file **table = task->files->fdt->fd;
+	struct mptcp_sock *mptcp;
+	struct socket *socket;
+	struct file *file;
+	struct sock *sk;
+	__u16 protocol;
+
+	if (bpf_probe_read_kernel(&file, sizeof(file), &table[fd]) || !file)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (protocol == IPPROTO_TCP)
+		return sk;
+	mptcp = (void *)sk;
+	if (protocol == IPPROTO_MPTCP && bpf_core_field_exists(mptcp->first))
+		return BPF_CORE_READ(mptcp, first);
+	return NULL;
+}
+
+/*
+ * The fallback. A classic tracepoint cannot reach sk_storage, so it only names the socket. A socket without a cookie has no
+ * record of ours: of interest only if a target accepted it.
+ */
+static __always_inline void accept_returned(long fd)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct ps_message_accept *m;
+	struct ps_counters *c;
+	struct sock *sk;
+	__u64 cookie;
+	__u32 owner;
+
+	sk = fd < 0 ? NULL : accepted_sock(fd);
+	if (!sk)
+		return;
+	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	owner = process_owner(tgid);
+	if (!cookie && !owner)
+		return;
+	m = bpf_ringbuf_reserve(&ps_ring, sizeof(*m), 0);
+	if (!m) {
+		c = counters();
+		if (c) { /* not in the record, so no later message makes it good */
+			__sync_fetch_and_add(&c->refused[PS_EVENT_ACCEPT], 1);
+			__sync_fetch_and_add(&c->lost[PS_EVENT_ACCEPT], 1);
+		}
+		return;
+	}
+	m->kind = PS_MESSAGE_ACCEPT;
+	m->owner = owner;
+	m->cookie = cookie;
+	m->accepted_ns = bpf_ktime_get_ns();
+	m->tgid = tgid;
+	m->pad = 0;
+	bpf_ringbuf_submit(m, ring_flags());
+}
+
+SEC("?tracepoint/syscalls/sys_exit_accept")
+int ps_accept_exit(struct sys_exit_args *ctx)
+{
+	accept_returned(ctx->ret);
+	return 0;
+}
+
+SEC("?tracepoint/syscalls/sys_exit_accept4")
+int ps_accept4_exit(struct sys_exit_args *ctx)
+{
+	accept_returned(ctx->ret);
+	return 0;
+}
+
+SEC("iter/task_file")
+int ps_adopt(struct bpf_iter__task_file *ctx)
+{
+	adopt_file(ctx);
+	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int ps_list_listeners(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	list_listener(ctx);
+	return 0;
+}
+
+SEC("iter/task")
+int ps_list_tasks(struct bpf_iter__task *ctx)
+{
+	list_task(ctx);
+	return 0;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* What of targets and support is pure; the rest is shown by the kernel and scenario tests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support.h"
+#include "targets.h"
+#include "utf8.h"
+
+#define FFFD "\xef\xbf\xbd"
+
+static void assert_clean(const char *comm, const char *expected)
+{
+	char name[SERIES_NAME_MAX + 1];
+
+	targets_clean_name(comm, name);
+	assert_string_equal(name, expected);
+}
+
+static void ordinary_names_stay(void **state)
+{
+	(void)state;
+	assert_clean("nginx", "nginx");
+	assert_clean("\"}\\ evil 1", "\"}\\ evil 1"); /* the label text escapes these */
+	assert_clean("caf\xc3\xa9", "caf\xc3\xa9");
+}
+
+static void control_characters_and_bad_utf8_are_replaced(void **state)
+{
+	(void)state;
+	assert_clean("a\nb", "a" FFFD "b");
+	assert_clean("\x7f", FFFD);
+	assert_clean("x\xff\xfey", "x" FFFD FFFD "y");
+	assert_clean("cut\xe2\x82", "cut" FFFD FFFD);
+}
+
+static void no_name_is_empty(void **state)
+{
+	(void)state;
+	assert_clean("", "unnamed");
+}
+
+static void long_names_are_cut_at_a_character(void **state)
+{
+	char comm[128] = "a", name[SERIES_NAME_MAX + 1];
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		strcat(comm, "\xe2\x82\xac"); /* 3 bytes each: 20 fit into 62 */
+	targets_clean_name(comm, name);
+	assert_int_equal(strlen(name), 61);
+	targets_clean_name(comm + 1, name);
+	assert_int_equal(strlen(name), 63);
+}
+
+static void utf8_follows_table_3_7(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} cases[] = {
+		{"a", 1},
+		{"\xc2\x80", 2},
+		{"\xe0\xa0\x80", 3},
+		{"\xed\x9f\xbf", 3},
+		{"\xf0\x90\x80\x80", 4},
+		{"\xf4\x8f\xbf\xbf", 4},
+		{"\xc0\x80", 0}, /* overlong */
+		{"\xe0\x9f\xbf", 0},
+		{"\xf0\x8f\xbf\xbf", 0},
+		{"\xed\xa0\x80", 0}, /* surrogate */
+		{"\xf4\x90\x80\x80", 0}, /* above U+10FFFF */
+		{"\x80", 0},
+		{"\xe2\x82", 0}, /* ends early */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(utf8_char(cases[i].text), cases[i].len);
+}
+
+static void releases_compare_as_numbers(void **state)
+{
+	(void)state;
+	assert_true(support_release_at_least("6.1.0-18-amd64", 5, 11));
+	assert_true(support_release_at_least("5.11.0", 5, 11));
+	assert_false(support_release_at_least("5.9.16", 5, 11));
+	assert_false(support_release_at_least("4.19.0-21", 5, 11));
+	assert_true(support_release_at_least("10.0", 6, 1));
+	assert_false(support_release_at_least("unknown", 5, 11));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ordinary_names_stay),
+		cmocka_unit_test(control_characters_and_bad_utf8_are_replaced),
+		cmocka_unit_test(no_name_is_empty),
+		cmocka_unit_test(long_names_are_cut_at_a_character),
+		cmocka_unit_test(utf8_follows_table_3_7),
+		cmocka_unit_test(releases_compare_as_numbers),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

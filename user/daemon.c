@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Wires the modules into one flow: ring → connections → pools, and at a scrape listeners and counters → exposition. Holds no numbers of its own. The
+ * order within a scrape matters: the accept queues are read first, then the ring is drained, so that the mirror knows
+ * every connection that was seen in a queue.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "connections.h"
+#include "exposition.h"
+#include "listeners.h"
+#include "log.h"
+#include "pools.h"
+#include "probes.h"
+#include "targets.h"
+#include "util.h"
+#include "version.h"
+
+/* Connections mirrored at once; an entry costs about 100 bytes when it is used. */
+#define TRACKED_MAX 262144
+#define HEALTHY_NS (5 * NSEC_PER_SEC)
+#define ORPHAN_OWNERS_MAX 16
+struct daemon {
+	struct probes *probes;
+	struct pools *pools;
+	struct connections *connections;
+	struct targets *targets;
+	struct listeners *listeners;
+	uint64_t now_ns; /* of the drain under way, or of the last one */
+	uint64_t last_second_ns; /* of daemon_tick(): what is done once a second */
+	uint64_t wrongs; /* see report_wrongs() */
+	uint64_t last_scrape_ns;
+	/* what a scrape gathers */
+	uint64_t *queued; /* cookies found in accept queues */
+	size_t queued_count, queued_cap;
+	uint64_t processes[SERIES_NAMES_MAX];
+};
+
+static void on_message(void *arg, const void *data, size_t size)
+{
+	struct daemon *d = arg;
+
+	connections_message(d->connections, data, size, d->now_ns);
+}
+
+void daemon_drain(void *daemon)
+{
+	struct daemon *d = daemon;
+	struct probes_ring ring;
+	int err;
+
+	d->now_ns = util_now_ns();
+	err = probes_drain(d->probes, on_message, d, &ring);
+	if (err)
+		log_error("cannot read the ring buffer: %s", strerror(-err));
+	else
+		connections_drained(d->connections, ring.consumed, ring.produced);
+}
+
+/* What must not happen. */
+static void report_wrongs(struct daemon *d)
+{
+	struct connections_stats c;
+	struct pools_stats p;
+	uint64_t wrongs;
+
+	connections_stats(d->connections, &c);
+	pools_stats(d->pools, &p);
+	wrongs = p.negative + p.unaccounted + c.invalid + c.tombstones_dropped;
+	if (wrongs == d->wrongs)
+		return;
+	d->wrongs = wrongs;
+	log_error("the numbers may be wrong, please report this: negative gauges %" PRIu64
+		  ", without memory %" PRIu64 ", invalid records %" PRIu64
+		  ", tombstones dropped %" PRIu64,
+		  p.negative, p.unaccounted, c.invalid, c.tombstones_dropped);
+}
+
+/* Adopting again reads whole descriptor tables and waits for a grace period. */
+static void adopt_orphans(struct daemon *d)
+{
+	uint32_t owners[ORPHAN_OWNERS_MAX], count;
+
+	count = connections_orphan_owners(d->connections, d->now_ns, owners, ORPHAN_OWNERS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		int err = targets_adopt(d->targets, owners[i], daemon_drain, d);
+
+		if (err)
+			log_warn("cannot adopt the connections of target %u: %s", owners[i],
+				 strerror(-err));
+	}
+}
+
+void daemon_tick(void *daemon)
+{
+	struct daemon *d = daemon;
+
+	daemon_drain(d);
+	if (d->now_ns - d->last_second_ns < NSEC_PER_SEC)
+		return;
+	d->last_second_ns = d->now_ns;
+	adopt_orphans(d);
+	report_wrongs(d);
+}
+
+bool daemon_healthy(void *daemon)
+{
+	const struct daemon *d = daemon;
+
+	return util_now_ns() - d->now_ns < HEALTHY_NS;
+}
+
+int daemon_fd(const struct daemon *d)
+{
+	return probes_fd(d->probes);
+}
+
+static void on_listener(void *arg, const struct ps_listener_row *row, const uint64_t *cookies,
+			size_t count)
+{
+	struct daemon *d = arg;
+	int name = pools_owner_name(d->pools, row->owner);
+
+	if (name < 0)
+		return;
+	listeners_add(d->listeners, row, (uint16_t)name);
+	if (d->queued_cap - d->queued_count < count) {
+		size_t cap = d->queued_cap * 2 + count;
+		uint64_t *more = realloc(d->queued, cap * sizeof(*more));
+
+		if (!more)
+			return;
+		d->queued = more;
+		d->queued_cap = cap;
+	}
+	if (count)
+		memcpy(d->queued + d->queued_count, cookies, count * sizeof(*cookies));
+	d->queued_count += count;
+}
+
+static void read_listeners(struct daemon *d)
+{
+	int err;
+
+	d->queued_count = 0;
+	listeners_begin(d->listeners);
+	err = probes_listeners(d->probes, on_listener, d);
+	listeners_end(d->listeners);
+	if (err)
+		log_error("cannot read the listening sockets: %s", strerror(-err));
+	daemon_drain(d);
+	pools_queued_reset(d->pools);
+	for (size_t i = 0; i < d->queued_count; i++)
+		connections_queued(d->connections, d->queued[i]);
+}
+
+static void on_process(void *arg, uint32_t tgid, const struct ps_process *process)
+{
+	struct daemon *d = arg;
+	int name = pools_owner_name(d->pools, process->owner);
+
+	(void)tgid;
+	if (name >= 0)
+		d->processes[name]++;
+}
+
+/* One row for each name, also for those whose processes are all gone. */
+static size_t count_processes(struct daemon *d, struct exposition_process rows[SERIES_NAMES_MAX])
+{
+	bool known[SERIES_NAMES_MAX] = {};
+	size_t count = 0;
+
+	memset(d->processes, 0, sizeof(d->processes));
+	probes_processes(d->probes, on_process, d);
+	for (size_t i = 0; i < targets_count(d->targets); i++) {
+		int name = pools_owner_name(d->pools, targets_at(d->targets, i)->id);
+
+		if (name < 0 || known[name])
+			continue;
+		known[name] = true;
+		rows[count++] = (struct exposition_process){.name = (uint16_t)name,
+							    .processes = d->processes[name]};
+	}
+	return count;
+}
+
+static size_t gather_listeners(const struct daemon *d,
+			       struct exposition_listener rows[LISTENERS_PORTS_MAX])
+{
+	size_t count;
+	const struct listeners_row *from = listeners_rows(d->listeners, &count);
+
+	for (size_t i = 0; i < count; i++)
+		rows[i] = (struct exposition_listener){
+			.name = from[i].name,
+			.server_port = from[i].port,
+			.listeners = from[i].listeners,
+			.half_open = from[i].half_open,
+			.queue_limit = from[i].queue_limit,
+			.dropped = from[i].dropped,
+		};
+	return count;
+}
+
+static size_t gather_programs(const struct daemon *d,
+			      struct exposition_program rows[PROBES_PROGRAMS_MAX])
+{
+	struct probes_program programs[PROBES_PROGRAMS_MAX];
+	size_t count = probes_programs(d->probes, programs);
+
+	for (size_t i = 0; i < count; i++)
+		rows[i] = (struct exposition_program){.program = programs[i].name,
+						      .attach = programs[i].attach,
+						      .missed = programs[i].missed};
+	return count;
+}
+
+/* One exposition under way. */
+struct body {
+	struct daemon *daemon;
+	struct exposition *exposition;
+	uint64_t spent_ns; /* on building it so far; not on sending */
+};
+
+static int metrics_open(void *arg, void **ret_body)
+{
+	struct exposition_listener listeners[LISTENERS_PORTS_MAX];
+	struct exposition_process processes[SERIES_NAMES_MAX];
+	struct exposition_program programs[PROBES_PROGRAMS_MAX];
+	uint64_t started_ns = util_now_ns();
+	struct probes_counters counters;
+	struct daemon *d = arg;
+	struct body *body;
+	int err;
+
+	read_listeners(d);
+	probes_counters(d->probes, &counters);
+	struct exposition_self self = {
+		.listeners = listeners,
+		.listener_count = gather_listeners(d, listeners),
+		.processes = processes,
+		.process_count = count_processes(d, processes),
+		.programs = programs,
+		.program_count = gather_programs(d, programs),
+		.last_scrape_ns = d->last_scrape_ns,
+		.version = version_text,
+		.revision = version_revision,
+		.libbpf = probes_libbpf_version(),
+	};
+	connections_stats(d->connections, &self.connections);
+	const struct exposition_cause refused[] = {
+		{"memory", counters.refusals[PS_REFUSAL_MEMORY]},
+		{"optmem", counters.refusals[PS_REFUSAL_OPTMEM]},
+		{"processes", counters.refusals[PS_REFUSAL_PROCESSES]},
+		{"mirror", self.connections.full},
+		{"listeners", listeners_refused(d->listeners)},
+		{"accepts", self.connections.accepts_dropped},
+	};
+	self.records_refused = refused;
+	self.records_refused_count = ARRAY_SIZE(refused);
+	memcpy(self.events_refused, counters.refused, sizeof(counters.refused));
+	memcpy(self.events_lost, counters.lost, sizeof(counters.lost));
+	body = calloc(1, sizeof(*body));
+	err = body ? exposition_open(&body->exposition, d->pools, &self) : -ENOMEM;
+	if (err) {
+		free(body);
+		return err;
+	}
+	body->daemon = d;
+	body->spent_ns = util_now_ns() - started_ns;
+	*ret_body = body;
+	return 0;
+}
+
+static ssize_t metrics_read(void *arg, char *out, size_t max)
+{
+	uint64_t started_ns = util_now_ns();
+	struct body *body = arg;
+	ssize_t n = exposition_read(body->exposition, out, max);
+
+	body->spent_ns += util_now_ns() - started_ns;
+	return n;
+}
+
+static void metrics_close(void *arg)
+{
+	struct body *body = arg;
+
+	body->daemon->last_scrape_ns = body->spent_ns;
+	exposition_close(body->exposition);
+	free(body);
+}
+
+const struct http_body_ops daemon_metrics = {metrics_open, metrics_read, metrics_close};
+
+void daemon_report(const struct daemon *d, FILE *out)
+{
+	struct probes_program programs[PROBES_PROGRAMS_MAX];
+	size_t count = probes_programs(d->probes, programs);
+
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, "%-16s %-8s %s\n", programs[i].name, "runs", programs[i].attach);
+	for (size_t i = 0; i < targets_count(d->targets); i++) {
+		const struct target *target = targets_at(d->targets, i);
+
+		fprintf(out, "%-16s %-8s PID %d\n", target->name, "attached", (int)target->pid);
+	}
+}
+
+/* What the options and the machine together allow of the accept programs. */
+static enum exit_code choose_accept(const struct options *options, const struct support *support,
+				    struct probes_config *config, char *why, size_t why_size)
+{
+	const struct feature *fexit = &support->of[FEATURE_FEXIT],
+			     *tracefs = &support->of[FEATURE_TRACEFS];
+	bool want_fexit = options->accept_probe == ACCEPT_PROBE_AUTO ||
+			  options->accept_probe == ACCEPT_PROBE_FEXIT;
+	bool want_syscall = options->accept_probe == ACCEPT_PROBE_AUTO ||
+			    options->accept_probe == ACCEPT_PROBE_SYSCALL;
+
+	if (want_fexit && fexit->present) {
+		config->fexit_args = support->accept_args;
+		return EXIT_OK;
+	}
+	if (options->accept_probe == ACCEPT_PROBE_FEXIT) {
+		snprintf(why, why_size, "--accept-probe=fexit: %s; try --accept-probe=auto",
+			 fexit->detail);
+		return EXIT_KERNEL;
+	}
+	config->accept_syscall = want_syscall && tracefs->present;
+	if (options->accept_probe == ACCEPT_PROBE_SYSCALL && !tracefs->present) {
+		snprintf(why, why_size, "--accept-probe=syscall: %s", tracefs->detail);
+		return EXIT_KERNEL;
+	}
+	if (want_syscall && !tracefs->present)
+		log_warn(
+			"accept() is not seen, so there is no accept wait and no handing over: %s; and %s",
+			fexit->detail, tracefs->detail);
+	return EXIT_OK;
+}
+
+static int open_engine(struct daemon *d, const struct options *options)
+{
+	struct pools_config config = {
+		.peers_max = options->peers_max,
+		.series_max = options->series_max,
+		.handshake = options->handshake,
+		.lifetime = options->lifetime,
+		.aggregate_count = options->aggregate_count,
+	};
+	uint8_t key[16];
+	int err;
+
+	memcpy(config.aggregate, options->aggregate, sizeof(config.aggregate));
+	if (getrandom(config.hash_key, sizeof(config.hash_key), 0) != sizeof(config.hash_key) ||
+	    getrandom(key, sizeof(key), 0) != sizeof(key))
+		return -errno;
+	err = pools_open(&d->pools, &config);
+	if (!err)
+		err = connections_open(&d->connections, TRACKED_MAX, d->pools, key);
+	if (!err)
+		err = listeners_open(&d->listeners);
+	return err;
+}
+
+static enum exit_code attach_targets(struct daemon *d, const struct options *options, char *why,
+				     size_t why_size)
+{
+	struct target_spec specs[OPTIONS_PIDS_MAX];
+
+	for (size_t i = 0; i < options->pid_count; i++)
+		specs[i] = (struct target_spec){.pid = options->pids[i].pid,
+						.name = options->pids[i].name};
+	if (targets_attach(d->targets, specs, options->pid_count, options->follow, daemon_drain, d,
+			   why, why_size))
+		return EXIT_TARGET;
+	for (size_t i = 0; i < targets_count(d->targets); i++)
+		log_info("attached PID %d as %s", (int)targets_at(d->targets, i)->pid,
+			 targets_at(d->targets, i)->name);
+	return EXIT_OK;
+}
+
+enum exit_code daemon_open(struct daemon **ret, const struct options *options,
+			   const struct support *support, char *why, size_t why_size)
+{
+	struct probes_config config = {.ring_bytes = options->ring_bytes,
+				       .optmem_max = support->optmem_max};
+	struct daemon *d = calloc(1, sizeof(*d));
+	enum exit_code code = EXIT_RUNTIME;
+	int err;
+
+	snprintf(why, why_size, "out of memory");
+	if (!d)
+		return EXIT_RUNTIME;
+	if (open_engine(d, options))
+		goto fail;
+	code = choose_accept(options, support, &config, why, why_size);
+	if (code)
+		goto fail;
+	err = probes_open(&d->probes, &config, why, why_size);
+	code = err == -EPERM || err == -EACCES ? EXIT_PRIVILEGE : EXIT_KERNEL;
+	if (err)
+		goto fail;
+	code = EXIT_RUNTIME;
+	if (targets_open(&d->targets, d->probes, d->pools))
+		goto fail;
+	daemon_drain(d);
+	code = attach_targets(d, options, why, why_size);
+	if (code)
+		goto fail;
+	*ret = d;
+	return EXIT_OK;
+fail:
+	daemon_close(d);
+	return code;
+}
+
+void daemon_close(struct daemon *d)
+{
+	if (!d)
+		return;
+	targets_close(d->targets);
+	probes_close(d->probes);
+	connections_close(d->connections);
+	pools_close(d->pools);
+	listeners_close(d->listeners);
+	free(d->queued);
+	free(d);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The engine behind the endpoint: kernel half, mirror, pools, listeners and targets, wired together.
+ */
+#ifndef DAEMON_H
+#define DAEMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "http.h"
+#include "options.h"
+#include "support.h"
+
+struct daemon;
+
+/*
+ * Loads and attaches the kernel half and attaches the targets of the options. On failure *why says what was tried and
+ * what to do, and the result is an exit code of options.h; 0 is success.
+ */
+enum exit_code daemon_open(struct daemon **ret, const struct options *options,
+			   const struct support *support, char *why, size_t why_size);
+void daemon_close(struct daemon *d);
+
+/* Ready to read when the ring is a quarter full. */
+int daemon_fd(const struct daemon *d);
+/* Takes what the ring holds. Call at least every DAEMON_TICK_MS. */
+void daemon_drain(void *daemon);
+/* The drain of the timer; also sees to accepts that named an unknown socket. */
+void daemon_tick(void *daemon);
+/* Whether the last drain is younger than 5 s. */
+bool daemon_healthy(void *daemon);
+
+/* The body of /metrics, for struct http_config; `arg` is the daemon. */
+extern const struct http_body_ops daemon_metrics;
+
+/* Which programs run, one a line, for --check. */
+void daemon_report(const struct daemon *d, FILE *out);
+
+#define DAEMON_TICK_MS 100
+
+#endif

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Owner of the skeleton, the ring buffer, the maps, the iterators and libbpf's log hook. Invariant: after
+ * probes_close() the kernel holds nothing of ours, and so after SIGKILL, since nothing is pinned. Knows messages as bytes and
+ * processes as numbers, not what they mean.
+ */
+#include "probes.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "log.h"
+#include "poolscope.skel.h"
+#include "util.h"
+
+/* Of the ring; then one wake-up comes before the timer. */
+#define WAKE_FRACTION 4
+#define PROCESS_BATCH 512
+/* What one read() of an iterator may return: the kernel's own buffer (PAGE_SIZE << 3). */
+#define ITER_BYTES (32 * 1024)
+
+struct probes {
+	struct poolscope *skel;
+	struct bpf_link
+		*links[PROBES_PROGRAMS_MAX]; /* by order of the table below; NULL: does not run */
+	struct ring_buffer *ring;
+	const volatile unsigned long *consumer_pos,
+		*producer_pos; /* pages of the ring, read-only */
+	size_t page_bytes;
+	probes_message_fn *message_fn; /* during a drain */
+	void *message_arg;
+	int cpus;
+};
+
+struct program {
+	const char *bpf_name;
+	const char *attach;
+	bool optional;
+};
+
+static const struct program programs[] = {
+	{"ps_set_state", "tp_btf", false},	{"ps_destroy_sock", "tp_btf", false},
+	{"ps_fork", "tp_btf", false},		{"ps_exit", "tp_btf", false},
+	{"ps_accept_fexit4", "fexit", true},	{"ps_accept_fexit2", "fexit", true},
+	{"ps_accept_exit", "tracepoint", true}, {"ps_accept4_exit", "tracepoint", true},
+	{"ps_list_listeners", "iter", false},	{"ps_list_tasks", "iter", false},
+};
+
+_Static_assert(ARRAY_SIZE(programs) <= PROBES_PROGRAMS_MAX, "links[] holds one each");
+
+enum { PROGRAM_LIST_LISTENERS = 8, PROGRAM_LIST_TASKS = 9 };
+
+static struct bpf_program *program_of(const struct probes *p, size_t i)
+{
+	return bpf_object__find_program_by_name(p->skel->obj, programs[i].bpf_name);
+}
+
+/* What libbpf says of a refused program is long (the verifier's log) and of use to developers only. */
+static int on_libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[1024];
+	size_t len;
+
+	(void)level;
+	if (!log_enabled(LOG_DEBUG))
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	len = strlen(line);
+	while (len && line[len - 1] == '\n')
+		line[--len] = '\0';
+	log_debug("%s", line);
+	return 0;
+}
+
+static void choose_programs(struct probes *p, const struct probes_config *config)
+{
+	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit4, config->fexit_args == 4);
+	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit2, config->fexit_args == 2);
+	bpf_program__set_autoload(p->skel->progs.ps_accept_exit, config->accept_syscall);
+	bpf_program__set_autoload(p->skel->progs.ps_accept4_exit, config->accept_syscall);
+}
+
+static int load(struct probes *p, const struct probes_config *config, char *why, size_t why_size)
+{
+	int err;
+
+	p->skel = poolscope__open();
+	if (!p->skel) {
+		snprintf(why, why_size, "cannot open the BPF object: %s", strerror(errno));
+		return -errno;
+	}
+	p->skel->rodata->ps_wake_bytes = config->ring_bytes / WAKE_FRACTION;
+	p->skel->rodata->ps_optmem_max = config->optmem_max;
+	choose_programs(p, config);
+	err = bpf_map__set_max_entries(p->skel->maps.ps_ring, config->ring_bytes);
+	if (!err)
+		err = poolscope__load(p->skel);
+	if (err)
+		snprintf(
+			why, why_size,
+			"the kernel refused to load the BPF programs: %s (details with --log.level=debug)",
+			strerror(-err));
+	return err;
+}
+
+static struct bpf_link *attach_one(struct probes *p, struct bpf_program *program)
+{
+	union bpf_iter_link_info info = {};
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+
+	if (program != p->skel->progs.ps_list_listeners)
+		return bpf_program__attach(program);
+	info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_listeners);
+	return bpf_program__attach_iter(program, &opts);
+}
+
+static int attach(struct probes *p, char *why, size_t why_size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		struct bpf_program *program = program_of(p, i);
+
+		if (!bpf_program__autoload(program))
+			continue;
+		p->links[i] = attach_one(p, program);
+		if (p->links[i])
+			continue;
+		if (!programs[i].optional) {
+			int err = -errno;
+
+			snprintf(why, why_size, "the kernel refused to attach %s: %s",
+				 programs[i].bpf_name, strerror(-err));
+			return err;
+		}
+		log_debug("%s is not attached: %s", programs[i].bpf_name, strerror(errno));
+	}
+	return 0;
+}
+
+static int on_message(void *arg, void *data, size_t size)
+{
+	struct probes *p = arg;
+
+	p->message_fn(p->message_arg, data, size);
+	return 0;
+}
+
+/* kernel/bpf/ringbuf.c: the consumer's page at offset 0, the producer's page behind it. libbpf 1.1 keeps both private. */
+static int map_positions(struct probes *p)
+{
+	int fd = bpf_map__fd(p->skel->maps.ps_ring);
+	void *consumer, *producer;
+
+	p->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	consumer = mmap(NULL, p->page_bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (consumer == MAP_FAILED)
+		return -errno;
+	p->consumer_pos = consumer;
+	producer = mmap(NULL, p->page_bytes, PROT_READ, MAP_SHARED, fd, (off_t)p->page_bytes);
+	if (producer == MAP_FAILED)
+		return -errno;
+	p->producer_pos = producer;
+	return 0;
+}
+
+static int open_ring(struct probes *p, char *why, size_t why_size)
+{
+	int err = 0;
+
+	p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.ps_ring), on_message, p, NULL);
+	if (!p->ring)
+		err = -errno;
+	if (!err)
+		err = map_positions(p);
+	if (err)
+		snprintf(why, why_size, "cannot map the ring buffer: %s", strerror(-err));
+	return err;
+}
+
+int probes_open(struct probes **ret, const struct probes_config *config, char *why, size_t why_size)
+{
+	struct probes *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	libbpf_set_print(on_libbpf_print);
+	p->cpus = libbpf_num_possible_cpus();
+	err = p->cpus < 0 ? p->cpus : load(p, config, why, why_size);
+	if (!err)
+		err = open_ring(p, why, why_size);
+	if (!err)
+		err = attach(p, why, why_size);
+	if (err) {
+		probes_close(p);
+		return err;
+	}
+	*ret = p;
+	return 0;
+}
+
+void probes_close(struct probes *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		bpf_link__destroy(p->links[i]);
+	if (p->consumer_pos)
+		munmap((void *)p->consumer_pos, p->page_bytes);
+	if (p->producer_pos)
+		munmap((void *)p->producer_pos, p->page_bytes);
+	ring_buffer__free(p->ring);
+	poolscope__destroy(p->skel);
+	free(p);
+}
+
+int probes_fd(const struct probes *p)
+{
+	return ring_buffer__epoll_fd(p->ring);
+}
+
+int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct probes_ring *ret)
+{
+	int err;
+
+	/* before the first read: a wake-up that is asked for from here on comes again */
+	__atomic_store_n(&p->skel->bss->ps_wake_sent, 0, __ATOMIC_SEQ_CST);
+	p->message_fn = fn;
+	p->message_arg = arg;
+	err = ring_buffer__consume(p->ring);
+	ret->consumed = __atomic_load_n(p->consumer_pos, __ATOMIC_ACQUIRE);
+	ret->produced = __atomic_load_n(p->producer_pos, __ATOMIC_ACQUIRE);
+	return err < 0 ? err : 0;
+}
+
+int probes_process_add(struct probes *p, uint32_t tgid, const struct ps_process *process)
+{
+	if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.ps_processes), &tgid, process, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+void probes_process_drop(struct probes *p, uint32_t tgid)
+{
+	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.ps_processes), &tgid);
+}
+
+int probes_processes(struct probes *p, probes_process_fn *fn, void *arg)
+{
+	int fd = bpf_map__fd(p->skel->maps.ps_processes), err = 0;
+	struct ps_process values[PROCESS_BATCH];
+	uint32_t keys[PROCESS_BATCH], batch, count;
+	void *from = NULL;
+
+	while (!err) {
+		count = PROCESS_BATCH;
+		/* -ENOENT with what is left: the end. -ENOSPC: one hash chain is longer than the batch. */
+		err = bpf_map_lookup_batch(fd, from, &batch, keys, values, &count, NULL) ? -errno
+											 : 0;
+		if (err && err != -ENOENT)
+			return err;
+		for (uint32_t i = 0; i < count; i++)
+			fn(arg, keys[i], &values[i]);
+		from = &batch;
+	}
+	return 0;
+}
+
+int probes_grace_period(void)
+{
+	/* a synchronize_rcu(): softirqs are RCU readers */
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? -errno : 0;
+}
+
+/* Reads an iterator to its end and throws away what it prints. */
+static int run_iterator(struct bpf_link *link)
+{
+	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(link));
+	char nothing[64];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, nothing, sizeof(nothing));
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	return n < 0 ? -errno : 0;
+}
+
+int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass)
+{
+	union bpf_iter_link_info info = {.task.pid = tgid};
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_link *link;
+	int err;
+
+	p->skel->bss->ps_adopt_pass = pass;
+	link = bpf_program__attach_iter(p->skel->progs.ps_adopt, &opts);
+	if (!link)
+		return -errno;
+	err = run_iterator(link);
+	bpf_link__destroy(link);
+	return err;
+}
+
+/*
+ * All that the iterator of links[i] prints, in one piece of memory that is the caller's. The kernel keeps a row whole within
+ * its own buffer, but a read() may end inside of one.
+ */
+static ssize_t read_iterator(struct probes *p, size_t i, char **ret)
+{
+	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(p->links[i]));
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0, cap = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		if (cap - len < ITER_BYTES) {
+			char *more = realloc(text, cap * 2 + ITER_BYTES);
+
+			if (!more)
+				return -ENOMEM;
+			text = more;
+			cap = cap * 2 + ITER_BYTES;
+		}
+		n = read(fd, text + len, cap - len);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		len += (size_t)n;
+	}
+	*ret = text;
+	text = NULL;
+	return (ssize_t)len;
+}
+
+int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg)
+{
+	_cleanup_free_ char *text = NULL;
+	ssize_t len = read_iterator(p, PROGRAM_LIST_TASKS, &text);
+	struct ps_task_row row;
+
+	if (len < 0)
+		return (int)len;
+	for (size_t at = 0; at + sizeof(row) <= (size_t)len; at += sizeof(row)) {
+		memcpy(&row, text + at, sizeof(row));
+		row.comm[PS_COMM_MAX - 1] = '\0';
+		fn(arg, &row);
+	}
+	return 0;
+}
+
+int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg)
+{
+	_cleanup_free_ char *text = NULL;
+	ssize_t len = read_iterator(p, PROGRAM_LIST_LISTENERS, &text);
+	const uint64_t *words = (const uint64_t *)text;
+	struct ps_listener_row row;
+	size_t at = 0, end, count;
+
+	if (len < 0)
+		return (int)len;
+	end = (size_t)len / sizeof(*words);
+	while (at + sizeof(row) / sizeof(*words) < end) {
+		memcpy(&row, words + at, sizeof(row));
+		at += sizeof(row) / sizeof(*words);
+		for (count = 0; at + count < end && words[at + count]; count++)
+			;
+		fn(arg, &row, words + at, count);
+		at += count + 1;
+	}
+	return 0;
+}
+
+static void add_counters(struct probes_counters *sum, const struct ps_counters *c)
+{
+	for (size_t i = 0; i < PS_EVENTS; i++) {
+		sum->refused[i] += c->refused[i];
+		sum->lost[i] += c->lost[i];
+	}
+	for (size_t i = 0; i < PS_REFUSALS; i++)
+		sum->refusals[i] += c->refusals[i];
+}
+
+void probes_counters(const struct probes *p, struct probes_counters *ret)
+{
+	_cleanup_free_ struct ps_counters *values = calloc((size_t)p->cpus, sizeof(*values));
+	uint32_t zero = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!values || bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.ps_counters), &zero, values))
+		return;
+	for (int i = 0; i < p->cpus; i++)
+		add_counters(ret, &values[i]);
+}
+
+size_t probes_programs(const struct probes *p, struct probes_program ret[PROBES_PROGRAMS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		struct bpf_prog_info info = {};
+		__u32 size = sizeof(info);
+
+		if (!p->links[i])
+			continue;
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(program_of(p, i)), &info, &size))
+			info.recursion_misses = 0;
+		ret[count].name = programs[i].bpf_name + strlen("ps_");
+		ret[count].attach = programs[i].attach;
+		ret[count].missed = info.recursion_misses;
+		count++;
+	}
+	return count;
+}
+
+const char *probes_libbpf_version(void)
+{
+	return libbpf_version_string();
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The kernel half, seen from here: the only module (with features) that knows libbpf and the skeleton. What it hands on are plain
+ * structs of include/poolscope.
+ */
+#ifndef PROBES_H
+#define PROBES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "poolscope/listing.h"
+#include "poolscope/record.h"
+
+#define PROBES_PROGRAMS_MAX 16
+
+struct probes_config {
+	uint32_t ring_bytes; /* a power of two, a multiple of the page size */
+	uint32_t optmem_max; /* of kernels that have one for the whole host */
+	unsigned int fexit_args; /* parameters of inet_csk_accept(); 0: no fexit program */
+	bool accept_syscall; /* the accept fallback */
+};
+
+/* One program that runs. */
+struct probes_program {
+	const char *name; /* "set_state" */
+	const char *attach; /* "tp_btf", "fexit", "tracepoint", "iter" */
+	uint64_t missed; /* recursion_misses of the kernel */
+};
+
+struct probes_counters {
+	uint64_t refused[PS_EVENTS];
+	uint64_t lost[PS_EVENTS];
+	uint64_t refusals[PS_REFUSALS];
+};
+
+/* Byte positions of the ring, ever rising. */
+struct probes_ring {
+	uint64_t consumed;
+	uint64_t produced;
+};
+
+struct probes;
+
+typedef void probes_message_fn(void *arg, const void *data, size_t size);
+typedef void probes_task_fn(void *arg, const struct ps_task_row *row);
+typedef void probes_process_fn(void *arg, uint32_t tgid, const struct ps_process *process);
+typedef void probes_listener_fn(void *arg, const struct ps_listener_row *row,
+				const uint64_t *cookies, size_t count);
+
+/*
+ * Loads and attaches. A core program that the kernel refuses is an error, told in `why`; an accept program is optional and
+ * shows in probes_programs() if it runs. -EPERM, -ENOMEM, or what the kernel said.
+ */
+int probes_open(struct probes **ret, const struct probes_config *config, char *why,
+		size_t why_size);
+void probes_close(struct probes *p); /* detaches; nothing stays in the kernel */
+
+/* Readable when the ring has filled to a quarter; drain on a timer besides. */
+int probes_fd(const struct probes *p);
+/* Calls fn for each message that is complete; *ret: the positions after it. The data is valid during the call. */
+int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct probes_ring *ret);
+
+/* -E2BIG: PS_PROCESSES_MAX reached. */
+int probes_process_add(struct probes *p, uint32_t tgid, const struct ps_process *process);
+void probes_process_drop(struct probes *p, uint32_t tgid);
+int probes_processes(struct probes *p, probes_process_fn *fn, void *arg);
+
+/* Pass 1 or 2 of adoption over one process of the map (bpf/inventory.bpf.h); a grace period lies between.
+ * -ESRCH: no such process any more. */
+int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass);
+/* Returns when every softirq that ran at the call is over. */
+int probes_grace_period(void);
+
+/* All processes of the host, by rising tgid; all listeners of targets. */
+int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg);
+int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg);
+
+void probes_counters(const struct probes *p, struct probes_counters *ret);
+/* Returns how many it wrote, at most PROBES_PROGRAMS_MAX. */
+size_t probes_programs(const struct probes *p, struct probes_program ret[PROBES_PROGRAMS_MAX]);
+const char *probes_libbpf_version(void);
+
+#endif

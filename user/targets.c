@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Attaching. Order: the processes enter the kernel's map first, so that whatever they do from then on is recorded; then what they
+ * hold already is adopted, in two passes with a grace period between. A socket that both could see has a
+ * record by the time of the second, and keeps it. Knows no socket.
+ */
+#include "targets.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "log.h"
+#include "utf8.h"
+#include "util.h"
+
+/* Descendants are read until a reading finds no new one; each round takes one more generation of a process tree that
+ * forks while it is read, and from then on the fork program follows. */
+#define ROUNDS_MAX 64
+
+struct process {
+	struct ps_task_row row;
+	uint32_t owner;
+	bool follow;
+};
+
+/* A reading of the host's processes, by rising tgid. */
+struct snapshot {
+	struct process *at;
+	size_t count, cap;
+	bool failed;
+};
+
+struct targets {
+	struct probes *probes;
+	struct pools *pools;
+	uint32_t last_id;
+	size_t count;
+	struct target at[TARGETS_MAX];
+};
+
+int targets_open(struct targets **ret, struct probes *probes, struct pools *pools)
+{
+	struct targets *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->probes = probes;
+	t->pools = pools;
+	*ret = t;
+	return 0;
+}
+
+void targets_close(struct targets *t)
+{
+	free(t);
+}
+
+size_t targets_count(const struct targets *t)
+{
+	return t->count;
+}
+
+const struct target *targets_at(const struct targets *t, size_t i)
+{
+	return &t->at[i];
+}
+
+void targets_clean_name(const char *comm, char ret[SERIES_NAME_MAX + 1])
+{
+	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+	size_t out = 0;
+
+	while (*comm) {
+		size_t len = utf8_char(comm);
+		bool good = len && (unsigned char)*comm >= 0x20 && *comm != 0x7f;
+		const char *from = good ? comm : replacement;
+		size_t n = good ? len : sizeof(replacement) - 1;
+
+		if (out + n > SERIES_NAME_MAX)
+			break;
+		memcpy(ret + out, from, n);
+		out += n;
+		comm += len ? len : 1;
+	}
+	if (!out) {
+		memcpy(ret, "unnamed", sizeof("unnamed"));
+		return;
+	}
+	ret[out] = '\0';
+}
+
+static void on_task(void *arg, const struct ps_task_row *row)
+{
+	struct snapshot *s = arg;
+
+	if (s->count == s->cap) {
+		size_t cap = s->cap ? s->cap * 2 : 256;
+		struct process *more = realloc(s->at, cap * sizeof(*more));
+
+		if (!more) {
+			s->failed = true;
+			return;
+		}
+		s->at = more;
+		s->cap = cap;
+	}
+	s->at[s->count++] = (struct process){.row = *row};
+}
+
+static int by_tgid(const void *a, const void *b)
+{
+	const struct process *x = a, *y = b;
+
+	return (x->row.tgid > y->row.tgid) - (x->row.tgid < y->row.tgid);
+}
+
+static struct process *snapshot_find(const struct snapshot *s, uint32_t tgid)
+{
+	struct process key = {.row.tgid = tgid};
+
+	return s->count ? bsearch(&key, s->at, s->count, sizeof(key), by_tgid) : NULL;
+}
+
+static void on_process(void *arg, uint32_t tgid, const struct ps_process *process)
+{
+	struct process *found = snapshot_find(arg, tgid);
+
+	if (!found)
+		return;
+	found->owner = process->owner;
+	found->follow = process->follow;
+}
+
+/* Reads the host's processes and, from the kernel's map, whose they are. */
+static int snapshot_take(struct snapshot *s, struct probes *probes)
+{
+	int err;
+
+	s->count = 0;
+	err = probes_tasks(probes, on_task, s);
+	if (!err && s->failed)
+		err = -ENOMEM;
+	if (err)
+		return err;
+	qsort(s->at, s->count, sizeof(*s->at), by_tgid);
+	return probes_processes(probes, on_process, s);
+}
+
+/* A name for the spec's process; it must exist, be a user process, alive and not attached by name yet. */
+static int check_spec(const struct targets *t, const struct snapshot *s,
+		      const struct target_spec *spec, char *why, size_t why_size)
+{
+	const struct process *found = snapshot_find(s, (uint32_t)spec->pid);
+
+	if (!found) {
+		snprintf(why, why_size, "no process with PID %d (a thread's ID will not do)",
+			 (int)spec->pid);
+		return -ESRCH;
+	}
+	if (found->row.flags & PS_TASK_KERNEL) {
+		snprintf(why, why_size,
+			 "PID %d is a kernel thread: it has no connections of its own",
+			 (int)spec->pid);
+		return -EINVAL;
+	}
+	if (found->row.flags & PS_TASK_DEAD) {
+		snprintf(why, why_size,
+			 "PID %d is a zombie: it has exited and holds no connections",
+			 (int)spec->pid);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->at[i].pid == spec->pid && t->at[i].start_ns == found->row.start_ns) {
+			snprintf(why, why_size, "PID %d is attached already, as %s", (int)spec->pid,
+				 t->at[i].name);
+			return -EEXIST;
+		}
+	}
+	return 0;
+}
+
+static int add_target(struct targets *t, const struct process *process,
+		      const struct target_spec *spec, bool follow, char *why, size_t why_size)
+{
+	struct target *target = &t->at[t->count];
+	struct ps_process value;
+	int err;
+
+	if (t->count == TARGETS_MAX) {
+		snprintf(why, why_size, "more than %d targets", TARGETS_MAX);
+		return -E2BIG;
+	}
+	*target = (struct target){.id = ++t->last_id,
+				  .pid = spec->pid,
+				  .start_ns = process->row.start_ns,
+				  .follow = follow};
+	targets_clean_name(spec->name ? spec->name : process->row.comm, target->name);
+	value = (struct ps_process){.owner = target->id, .follow = follow};
+	err = pools_add_owner(t->pools, target->id, target->name);
+	if (err) {
+		snprintf(why, why_size, "cannot name PID %d %s: more than %d process names",
+			 (int)spec->pid, target->name, SERIES_NAMES_MAX);
+		return err;
+	}
+	err = probes_process_add(t->probes, (uint32_t)spec->pid, &value);
+	if (err) {
+		snprintf(why, why_size, "cannot add PID %d to the kernel's map: %s", (int)spec->pid,
+			 strerror(-err));
+		return err;
+	}
+	t->count++;
+	return 0;
+}
+
+/* Gives each process without an owner that of its parent; true if there was one. */
+static bool inherit(struct targets *t, struct snapshot *s)
+{
+	bool added = false;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct process *child = &s->at[i];
+		const struct process *parent = snapshot_find(s, child->row.parent_tgid);
+		struct ps_process value;
+
+		if (child->owner || !parent || !parent->owner || !parent->follow)
+			continue;
+		if (child->row.flags & (PS_TASK_KERNEL | PS_TASK_DEAD))
+			continue;
+		value = (struct ps_process){.owner = parent->owner, .follow = true};
+		if (probes_process_add(t->probes, child->row.tgid, &value))
+			continue; /* the bound; the kernel half counts those that it meets */
+		child->owner = parent->owner;
+		child->follow = true;
+		added = true;
+	}
+	return added;
+}
+
+/* A process that ended before it was in the map would stay there for good: nobody saw it exit. */
+static void drop_ended(struct targets *t, const struct snapshot *before, const struct snapshot *now)
+{
+	for (size_t i = 0; i < before->count; i++) {
+		uint32_t tgid = before->at[i].row.tgid;
+		const struct process *found = snapshot_find(now, tgid);
+
+		if (before->at[i].owner && (!found || found->row.flags & PS_TASK_DEAD))
+			probes_process_drop(t->probes, tgid);
+	}
+}
+
+/* Leaves in *s a reading of the processes in which no descendant was missing. */
+static int add_descendants(struct targets *t, struct snapshot *s)
+{
+	int err = 0;
+
+	for (int round = 0; round < ROUNDS_MAX && !err; round++) {
+		struct snapshot before = *s;
+		bool added = false;
+
+		while (inherit(t, s)) /* a child's number may be below its parent's */
+			added = true;
+		if (round && !added)
+			return 0;
+		*s = (struct snapshot){};
+		err = snapshot_take(s, t->probes);
+		if (!err)
+			drop_ended(t, &before, s);
+		free(before.at);
+	}
+	return err;
+}
+
+static int check_alive(struct targets *t, const struct snapshot *s, size_t first, char *why,
+		       size_t why_size)
+{
+	for (size_t i = first; i < t->count; i++) {
+		const struct target *target = &t->at[i];
+		const struct process *found = snapshot_find(s, (uint32_t)target->pid);
+
+		if (found && found->row.start_ns == target->start_ns &&
+		    !(found->row.flags & PS_TASK_DEAD))
+			continue;
+		snprintf(why, why_size, "PID %d ended while it was being attached",
+			 (int)target->pid);
+		return -ESRCH;
+	}
+	return 0;
+}
+
+/* Both passes over the processes of the targets with ids from `first` to `last`. */
+static int adopt(struct targets *t, const struct snapshot *s, uint32_t first, uint32_t last,
+		 void (*drain)(void *arg), void *arg)
+{
+	for (unsigned int pass = 1; pass <= 2; pass++) {
+		int err = pass == 2 ? probes_grace_period() : 0;
+
+		if (err)
+			return err;
+		for (size_t i = 0; i < s->count; i++) {
+			const struct process *process = &s->at[i];
+
+			if (process->owner < first || process->owner > last)
+				continue;
+			err = probes_adopt(t->probes, process->row.tgid, pass);
+			if (err && err != -ESRCH)
+				return err;
+			drain(arg);
+		}
+	}
+	return 0;
+}
+
+/* Takes back the targets from `first` on; what they fork in this moment is dropped when it exits. */
+static void undo(struct targets *t, const struct snapshot *s, size_t first, uint32_t first_id)
+{
+	for (size_t i = first; i < t->count; i++)
+		probes_process_drop(t->probes, (uint32_t)t->at[i].pid);
+	for (size_t i = 0; i < s->count; i++)
+		if (s->at[i].owner >= first_id)
+			probes_process_drop(t->probes, s->at[i].row.tgid);
+	t->count = first;
+}
+
+int targets_attach(struct targets *t, const struct target_spec *specs, size_t count, bool follow,
+		   void (*drain)(void *arg), void *arg, char *why, size_t why_size)
+{
+	struct snapshot s = {};
+	size_t first = t->count;
+	uint32_t first_id = t->last_id + 1;
+	int err;
+
+	snprintf(why, why_size, "cannot read the processes of the host");
+	err = snapshot_take(&s, t->probes);
+	for (size_t i = 0; i < count && !err; i++)
+		err = check_spec(t, &s, &specs[i], why, why_size);
+	for (size_t i = 0; i < count && !err; i++)
+		err = add_target(t, snapshot_find(&s, (uint32_t)specs[i].pid), &specs[i], follow,
+				 why, why_size);
+	if (!err) {
+		snprintf(why, why_size, "cannot read the descendants");
+		err = snapshot_take(&s, t->probes);
+	}
+	if (!err)
+		err = add_descendants(t, &s);
+	if (!err)
+		err = check_alive(t, &s, first, why, why_size);
+	if (!err) {
+		snprintf(why, why_size, "cannot read the descriptor tables");
+		err = adopt(t, &s, first_id, t->last_id, drain, arg);
+	}
+	if (err)
+		undo(t, &s, first, first_id);
+	free(s.at);
+	return err;
+}
+
+int targets_adopt(struct targets *t, uint32_t owner, void (*drain)(void *arg), void *arg)
+{
+	struct snapshot s = {};
+	int err = snapshot_take(&s, t->probes);
+
+	if (!err)
+		err = adopt(t, &s, owner, owner, drain, arg);
+	free(s.at);
+	return err;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The set of attached processes: which PIDs the operator named, under which names, and the adoption of what they hold.
+ */
+#ifndef TARGETS_H
+#define TARGETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pools.h"
+#include "probes.h"
+#include "series.h"
+
+#define TARGETS_MAX 256
+
+struct target {
+	uint32_t id; /* from 1, never reused; what records call their owner */
+	pid_t pid;
+	uint64_t start_ns; /* with the pid it names the process for good */
+	bool follow;
+	char name[SERIES_NAME_MAX + 1];
+};
+
+struct target_spec {
+	pid_t pid;
+	const char *name; /* valid UTF-8 without control characters; NULL: the process' comm */
+};
+
+struct targets;
+
+int targets_open(struct targets **ret, struct probes *probes, struct pools *pools);
+void targets_close(struct targets *t);
+
+/*
+ * Attaches all or none: puts the processes and their descendants into the kernel's map, then adopts what they hold. An
+ * explicit PID wins over following. `drain` is called between steps that fill the ring. Errors, told in `why`: -ESRCH no such
+ * process, or it ended meanwhile; -EINVAL kernel thread or zombie; -EEXIST attached already; -E2BIG too many.
+ */
+int targets_attach(struct targets *t, const struct target_spec *specs, size_t count, bool follow,
+		   void (*drain)(void *arg), void *arg, char *why, size_t why_size);
+
+/* Adopts again what the processes of one target hold: an accept named a socket without a record. */
+int targets_adopt(struct targets *t, uint32_t owner, void (*drain)(void *arg), void *arg);
+
+size_t targets_count(const struct targets *t);
+const struct target *targets_at(const struct targets *t, size_t i);
+
+/* Makes a label value of any bytes: invalid UTF-8 and control characters become U+FFFD, never empty, cut at a character. */
+void targets_clean_name(const char *comm, char ret[SERIES_NAME_MAX + 1]);
+
+#endif
