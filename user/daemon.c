@@ -337,10 +337,25 @@ static enum exit_code choose_accept(const struct options *options, const struct 
 		snprintf(why, why_size, "--accept-probe=syscall: %s", tracefs->detail);
 		return EXIT_KERNEL;
 	}
-	if (want_syscall && !tracefs->present)
-		log_warn(
-			"accept() is not seen, so there is no accept wait and no handing over: %s; and %s",
-			fexit->detail, tracefs->detail);
+	return EXIT_OK;
+}
+
+/* Accept programs are optional, unless the operator asked for one. */
+static enum exit_code check_accept(const struct daemon *d, const struct options *options,
+				   const struct support *support, char *why, size_t why_size)
+{
+	if (options->accept_probe == ACCEPT_PROBE_OFF || probes_see_accept(d->probes))
+		return EXIT_OK;
+	if (options->accept_probe != ACCEPT_PROBE_AUTO) {
+		snprintf(
+			why, why_size,
+			"--accept-probe: the kernel refused to load or attach the program (details "
+			"with --log.level=debug); try --accept-probe=auto");
+		return EXIT_KERNEL;
+	}
+	log_warn("accept() is not seen, so there is no accept wait and no handing over: fexit: %s; "
+		 "tracefs: %s",
+		 support->of[FEATURE_FEXIT].detail, support->of[FEATURE_TRACEFS].detail);
 	return EXIT_OK;
 }
 
@@ -405,6 +420,9 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 	err = probes_open(&d->probes, &config, why, why_size);
 	code = err == -EPERM || err == -EACCES ? EXIT_PRIVILEGE : EXIT_KERNEL;
 	if (err)
+		goto fail;
+	code = check_accept(d, options, support, why, why_size);
+	if (code)
 		goto fail;
 	code = EXIT_RUNTIME;
 	if (targets_open(&d->targets, d->probes, d->pools))

@@ -86,26 +86,43 @@ static void choose_programs(struct probes *p, const struct probes_config *config
 	bpf_program__set_autoload(p->skel->progs.ps_accept4_exit, config->accept_syscall);
 }
 
-static int load(struct probes *p, const struct probes_config *config, char *why, size_t why_size)
+static int load_programs(struct probes *p, const struct probes_config *config)
 {
 	int err;
 
 	p->skel = poolscope__open();
-	if (!p->skel) {
-		snprintf(why, why_size, "cannot open the BPF object: %s", strerror(errno));
+	if (!p->skel)
 		return -errno;
-	}
 	p->skel->rodata->ps_wake_bytes = config->ring_bytes / WAKE_FRACTION;
 	p->skel->rodata->ps_optmem_max = config->optmem_max;
 	choose_programs(p, config);
 	err = bpf_map__set_max_entries(p->skel->maps.ps_ring, config->ring_bytes);
 	if (!err)
 		err = poolscope__load(p->skel);
+	if (err) {
+		poolscope__destroy(p->skel);
+		p->skel = NULL;
+	}
+	return err;
+}
+
+/* libbpf loads all or nothing: if it was the accept programs that the kernel refused, the core loads without them. */
+static int load(struct probes *p, const struct probes_config *config, char *why, size_t why_size)
+{
+	struct probes_config core = *config;
+	int err = load_programs(p, config);
+
+	if (err && (config->fexit_args || config->accept_syscall)) {
+		log_debug("loading without the accept programs: %s", strerror(-err));
+		core.fexit_args = 0;
+		core.accept_syscall = false;
+		err = load_programs(p, &core);
+	}
 	if (err)
-		snprintf(
-			why, why_size,
-			"the kernel refused to load the BPF programs: %s (details with --log.level=debug)",
-			strerror(-err));
+		snprintf(why, why_size,
+			 "the kernel refused to load the BPF programs: %s (details with "
+			 "--log.level=debug)",
+			 strerror(-err));
 	return err;
 }
 
@@ -217,6 +234,14 @@ void probes_close(struct probes *p)
 	ring_buffer__free(p->ring);
 	poolscope__destroy(p->skel);
 	free(p);
+}
+
+bool probes_see_accept(const struct probes *p)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		if (programs[i].optional && p->links[i])
+			return true;
+	return false;
 }
 
 int probes_fd(const struct probes *p)

@@ -58,6 +58,9 @@ int probes_open(struct probes **ret, const struct probes_config *config, char *w
 		size_t why_size);
 void probes_close(struct probes *p); /* detaches; nothing stays in the kernel */
 
+/* Whether an accept program runs. */
+bool probes_see_accept(const struct probes *p);
+
 /* Readable when the ring has filled to a quarter; drain on a timer besides. */
 int probes_fd(const struct probes *p);
 /* Calls fn for each message that is complete; *ret: the positions after it. The data is valid during the call. */
