@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Steps (traffic.h) that furnish the network namespace of an actor that was started with CLONE_NEWNET. They need no ip(8).
+ */
+#ifndef NETNS_H
+#define NETNS_H
+
+#include "traffic.h"
+
+/* An actor that is in no namespace of its own must not run these. */
+step_fn step_loopback_up;
+step_fn step_one_port; /* port: the only ephemeral port */
+step_fn step_veth; /* pid: who gets the other end; makes "veth0" here and there; -EOPNOTSUPP: no veth */
+step_fn step_veth_up; /* host: the address of veth0, in a /24 or /64 */
+
+#endif

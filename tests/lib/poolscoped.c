@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Drives the daemon as an operator would: by flags, signals and HTTP over a plain socket. The HTTP client here knows just enough
+ * (status line, Content-Length, chunks) to tell a whole answer from a torn one.
+ */
+#include "poolscoped.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "exposition_check.h"
+
+#define ARGV_MAX 300
+#define READY_SECONDS 10
+#define STOP_MS 5000
+#define SETTLE_SECONDS 5
+#define ANSWER_MAX (64 << 20)
+
+const char *poolscoped_path(void)
+{
+	const char *path = getenv("POOLSCOPED");
+
+	return path ? path : "build/poolscoped";
+}
+
+static int poolscoped_connect(const struct poolscoped *d)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)d->port)};
+	struct timeval patience = {.tv_sec = 10};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+		return fd;
+	close(fd);
+	return -errno;
+}
+
+static char *poolscoped_read_all(int fd)
+{
+	size_t have = 0, room = 1 << 16;
+	char *text = malloc(room);
+	ssize_t n;
+
+	assert_non_null(text);
+	while ((n = read(fd, text + have, room - have - 1)) > 0) {
+		have += (size_t)n;
+		if (room - have > 1)
+			continue;
+		room *= 2;
+		assert_true(room <= ANSWER_MAX);
+		text = realloc(text, room);
+		assert_non_null(text);
+	}
+	if (n < 0)
+		fail_msg("the answer broke off: %s", strerror(errno));
+	text[have] = '\0';
+	return text;
+}
+
+static const char *poolscoped_header(const char *head, const char *name)
+{
+	const char *line = strstr(head, "\r\n");
+	size_t len = strlen(name);
+
+	for (; line && strncmp(line, "\r\n\r\n", 4) != 0; line = strstr(line + 2, "\r\n"))
+		if (strncasecmp(line + 2, name, len) == 0 && line[2 + len] == ':')
+			return line + 2 + len + 1 + strspn(line + 3 + len, " ");
+	return NULL;
+}
+
+/* Joins chunks in place. */
+static void poolscoped_unchunk(char *body)
+{
+	char *from = body, *to = body;
+
+	for (;;) {
+		size_t size = strtoul(from, &from, 16);
+
+		from = strstr(from, "\r\n");
+		if (!from || strlen(from) < size + 4)
+			fail_msg("a torn chunked body");
+		from += 2;
+		memmove(to, from, size);
+		to += size;
+		from += size + 2;
+		if (size == 0)
+			break;
+	}
+	*to = '\0';
+}
+
+static char *poolscoped_body(const char *answer)
+{
+	const char *end = strstr(answer, "\r\n\r\n");
+	const char *encoding, *length;
+	char *body;
+
+	if (!end)
+		fail_msg("an answer without end of head: %s", answer);
+	encoding = poolscoped_header(answer, "Transfer-Encoding");
+	length = poolscoped_header(answer, "Content-Length");
+	body = strdup(end + 4);
+	assert_non_null(body);
+	if (encoding && strncasecmp(encoding, "chunked", 7) == 0)
+		poolscoped_unchunk(body);
+	else if (length && strtoul(length, NULL, 10) != strlen(body))
+		fail_msg("a body of %zu bytes, announced: %.12s", strlen(body), length);
+	return body;
+}
+
+/* Returns the answer, or NULL if nobody listens. */
+static char *poolscoped_request(const struct poolscoped *d, const char *path)
+{
+	int fd = poolscoped_connect(d);
+	char request[512];
+	char *answer;
+	int n;
+
+	if (fd < 0)
+		return NULL;
+	n = snprintf(request, sizeof(request),
+		     "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+	assert_int_equal(write(fd, request, (size_t)n), n);
+	answer = poolscoped_read_all(fd);
+	close(fd);
+	return answer;
+}
+
+static int poolscoped_status(const char *answer)
+{
+	int status;
+
+	if (sscanf(answer, "HTTP/1.1 %d ", &status) != 1)
+		fail_msg("no status line: %.80s", answer);
+	return status;
+}
+
+int poolscoped_get(const struct poolscoped *d, const char *path, char **ret_body)
+{
+	char *answer = poolscoped_request(d, path);
+	int status;
+
+	if (!answer) {
+		poolscoped_print_log(d);
+		fail_msg("nobody listens at port %d", d->port);
+		return -1;
+	}
+	status = poolscoped_status(answer);
+	if (ret_body)
+		*ret_body = poolscoped_body(answer);
+	free(answer);
+	return status;
+}
+
+static bool poolscoped_is_ready(const struct poolscoped *d)
+{
+	char *answer = poolscoped_request(d, "/-/ready");
+	bool ready = answer && answer[0] && poolscoped_status(answer) == 200;
+
+	free(answer);
+	return ready;
+}
+
+int poolscoped_start(struct poolscoped *d, const char *const argv[])
+{
+	const char *all[ARGV_MAX] = {poolscoped_path()};
+	char address[64];
+	double deadline;
+	int count = 2;
+
+	d->port = process_free_port();
+	snprintf(address, sizeof(address), "--web.listen-address=127.0.0.1:%d", d->port);
+	all[1] = address;
+	for (; *argv; argv++) {
+		assert_true(count < ARGV_MAX - 1);
+		all[count++] = *argv;
+	}
+	process_start(&d->process, all, NULL);
+	deadline = now_seconds() + READY_SECONDS;
+	while (!poolscoped_is_ready(d)) {
+		int code = process_wait(&d->process, 20);
+
+		if (code != -ETIMEDOUT)
+			return code;
+		if (now_seconds() > deadline) {
+			poolscoped_print_log(d);
+			fail_msg("not ready after %d s", READY_SECONDS);
+		}
+	}
+	return 0;
+}
+
+void poolscoped_stop(struct poolscoped *d)
+{
+	int code;
+
+	assert_int_equal(kill(d->process.pid, SIGTERM), 0);
+	code = process_wait(&d->process, STOP_MS);
+	if (code != 0)
+		poolscoped_print_log(d);
+	assert_int_equal(code, 0);
+	process_done(&d->process);
+}
+
+void poolscoped_done(struct poolscoped *d)
+{
+	process_done(&d->process);
+}
+
+char *poolscoped_scrape(const struct poolscoped *d)
+{
+	char why[512] = "";
+	char *text;
+
+	assert_int_equal(poolscoped_get(d, "/metrics", &text), 200);
+	if (exposition_check(text, why, sizeof(why)) != 0)
+		fail_msg("/metrics: %s", why);
+	return text;
+}
+
+double poolscoped_value(const struct poolscoped *d, const char *name, const char *filter)
+{
+	char *text = poolscoped_scrape(d);
+	double value = 0;
+	int r = exposition_value(text, name, filter, &value);
+
+	free(text);
+	if (r < 0)
+		fail_msg("%s{%s}: %s", name, filter,
+			 r == -ENOENT ? "no sample" : "several samples");
+	return value;
+}
+
+double poolscoped_sum(const struct poolscoped *d, const char *name, const char *filter)
+{
+	char *text = poolscoped_scrape(d);
+	double value = 0;
+	size_t count = exposition_sum(text, name, filter, &value);
+
+	free(text);
+	if (count == 0)
+		fail_msg("%s{%s}: no sample", name, filter);
+	return value;
+}
+
+typedef double value_fn(const struct poolscoped *d, const char *name, const char *filter);
+
+static void poolscoped_wait(const struct poolscoped *d, value_fn *fn, const char *name,
+			    const char *filter, double expected)
+{
+	double deadline = now_seconds() + SETTLE_SECONDS;
+	double value = fn(d, name, filter);
+
+	while (value != expected && now_seconds() < deadline) {
+		pause_ms(20);
+		value = fn(d, name, filter);
+	}
+	if (value != expected)
+		fail_msg("%s{%s} is %g, expected %g", name, filter, value, expected);
+}
+
+void poolscoped_wait_value(const struct poolscoped *d, const char *name, const char *filter,
+			   double expected)
+{
+	poolscoped_wait(d, poolscoped_value, name, filter, expected);
+}
+
+void poolscoped_wait_sum(const struct poolscoped *d, const char *name, const char *filter,
+			 double expected)
+{
+	poolscoped_wait(d, poolscoped_sum, name, filter, expected);
+}
+
+void poolscoped_print_log(const struct poolscoped *d)
+{
+	char *text = process_stderr(&d->process);
+
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		print_message("# poolscoped: %s\n", line);
+	free(text);
+}
