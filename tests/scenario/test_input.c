@@ -161,9 +161,10 @@ static void become_nobody(void)
 		_exit(99);
 }
 
+/* Private from the mount that is changed down, not from "/": in a chroot that is no mount point. */
 static void hide_btf(void)
 {
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/sys", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("none", "/sys/kernel/btf", "tmpfs", 0, NULL))
 		_exit(99);
 }
@@ -181,7 +182,7 @@ static void enter_pid_namespace(void)
 		waitpid(child, &status, 0);
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 98);
 	}
-	if (child < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if (child < 0 || mount(NULL, "/proc", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("proc", "/proc", "proc", 0, NULL))
 		_exit(99);
 }
