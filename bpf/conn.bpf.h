@@ -56,18 +56,43 @@ static __always_inline struct ps_message_record *conn_reserve(void)
 	return m;
 }
 
+/* Call in a hold. The marks are of this version's way to the reader, so they end with it. */
+static __always_inline void conn_fill(struct ps_value *v, struct ps_message_record *m)
+{
+	m->record = v->record;
+	v->told = v->record.version;
+	v->record.flags &= ~(PS_REFUSED | PS_HEALED);
+}
+
 /* Call in a hold. False: there is no slot, or this version is in the ring already. */
 static __always_inline bool conn_copy(struct ps_value *v, struct ps_message_record *m)
 {
 	if (!m || v->told == v->record.version)
 		return false;
-	m->record = v->record;
-	v->told = v->record.version;
-	v->record.flags &= ~PS_REFUSED;
+	conn_fill(v, m);
 	return true;
 }
 
-/* False: the version is still untold, since the ring is full. */
+/* Keeps a final that the ring refused for the reader. An ended record does not change: it is copied without the lock.
+ * False: no room there either; the destruction of the socket tries once more. */
+static __always_inline bool conn_park(struct ps_value *v)
+{
+	__u64 id = v->record.id;
+	bool fresh;
+
+	bpf_spin_lock(&v->lock);
+	fresh = v->told != v->record.version;
+	v->told = v->record.version;
+	bpf_spin_unlock(&v->lock);
+	if (!fresh || !bpf_map_update_elem(&ps_parked, &id, &v->record, BPF_ANY))
+		return true;
+	bpf_spin_lock(&v->lock);
+	v->told = 0;
+	bpf_spin_unlock(&v->lock);
+	return false;
+}
+
+/* False: the version is still untold, since there is no room. */
 static __always_inline bool conn_submit(struct ps_value *v, struct ps_message_record *m, bool fresh)
 {
 	struct ps_counters *c;
@@ -85,7 +110,7 @@ static __always_inline bool conn_submit(struct ps_value *v, struct ps_message_re
 	if (v->told != v->record.version)
 		v->record.flags |= PS_REFUSED;
 	bpf_spin_unlock(&v->lock);
-	return false;
+	return v->record.phase == PS_PHASE_ENDED && conn_park(v);
 }
 
 /* What a transition says of the socket, read before the lock is taken. */
@@ -214,8 +239,8 @@ static __always_inline void conn_transition(struct sock *sk, struct ps_value *v,
 	conn_submit(v, m, fresh);
 }
 
-/* Ends a record from outside of a transition: its socket is destroyed or begins another life. What the ring refuses now
- * is lost for good, and counted. */
+/* Ends a record from outside of a transition: its socket is destroyed or begins another life. What has no room now is
+ * lost for good, and counted. */
 static __always_inline void conn_end(struct sock *sk, struct ps_value *v)
 {
 	struct ps_record *r = &v->record;

@@ -137,4 +137,104 @@ static __always_inline void list_task(struct bpf_iter__task *ctx)
 	bpf_seq_write(ctx->meta->seq, &row, sizeof(row));
 }
 
+/* How long a connect() may take from the tracepoint to the store of sk_state, or an end; generous. */
+#define TRANSITION_NS 1000000000ULL
+
+/*
+ * Advances a record that is behind its socket: a program was skipped. The tracepoint fires before sk_state is stored, so a
+ * record ahead of its socket is a transition under way. Times that were not seen stay 0: no sample comes of them.
+ * SYN_SENT beside CLOSE is a connect() under way or a skipped end; time tells which.
+ */
+static __always_inline void conn_heal(struct sock *sk, struct ps_value *v)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	struct ps_record *r = &v->record;
+	struct conn_seen s = {};
+	int state;
+
+	conn_see_tuple(sk, &s);
+	s.cookie = bpf_get_socket_cookie(sk);
+	s.handshake_us = 0; /* srtt is of the whole connection by now */
+	s.fail = PS_FAIL_OTHER;
+	bpf_spin_lock(&v->lock);
+	state = sk->__sk_common.skc_state;
+	s.phase = sock_phase(state);
+	if (r->phase == PS_PHASE_PENDING && state == TCP_CLOSE &&
+	    now_ns - r->attempt_ns < TRANSITION_NS) {
+		s.phase = PS_PHASE_NONE;
+		ps_inventory_young++;
+	}
+	s.was_established = s.phase >= PS_PHASE_STALE && state != TCP_CLOSE;
+	/* sk_err may have been read by now: nobody can say who ended one in CLOSE */
+	s.close = state == TCP_CLOSE ? PS_CLOSE_OTHER : sock_close_reason(sk, state);
+	if (s.phase != PS_PHASE_NONE && conn_advance(v, sk, &s))
+		r->flags |= PS_HEALED;
+	bpf_spin_unlock(&v->lock);
+}
+
+/* A socket that lives although its record ended a while ago: the begin of its next life was skipped. CLOSE_WAIT is left
+ * out: closed_ns is of its begin, so it says nothing of how old the end is. */
+static __always_inline void conn_heal_birth(struct sock *sk, struct ps_value *v, int state)
+{
+	struct ps_value init = {};
+	__u64 id;
+
+	if (state != TCP_SYN_SENT && state != TCP_ESTABLISHED)
+		return;
+	if (bpf_ktime_get_ns() - v->record.closed_ns < TRANSITION_NS ||
+	    !conn_met(sk, v->record.owner, state, &init))
+		return;
+	conn_end(sk, v);
+	bpf_spin_lock(&v->lock);
+	conn_clear(v, sk, v->record.owner);
+	id = v->record.id;
+	v->record = init.record;
+	v->record.id = id;
+	v->record.flags |= PS_HEALED;
+	bpf_spin_unlock(&v->lock);
+}
+
+/* One record of an inventory: healed, then sent if the reader has not been told this version or, with a
+ * generation, if it has not been shown in it. What has ended and was told need not be shown: the reader has ended it. */
+static __always_inline void show_record(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	__u32 generation = ps_inventory_generation;
+	struct ps_message_record *m;
+	struct sock *sk = ctx->sk;
+	struct ps_value *v;
+	bool fresh;
+	int state;
+
+	v = sk ? bpf_sk_storage_get(&ps_records, sk, 0, 0) : NULL;
+	if (!v)
+		return;
+	state = sk->__sk_common.skc_state;
+	if (v->self != (__u64)sk || sock_phase(state) > v->record.phase)
+		conn_heal(sk, v);
+	if (v->self != (__u64)sk || v->record.phase == PS_PHASE_NONE)
+		return;
+	if (v->record.phase == PS_PHASE_ENDED)
+		conn_heal_birth(sk, v, state);
+	if (v->told == v->record.version &&
+	    (!generation || v->generation == generation || v->record.phase == PS_PHASE_ENDED))
+		return;
+	m = conn_reserve();
+	if (!m) {
+		ps_inventory_refused++;
+		return;
+	}
+	m->generation = generation;
+	bpf_spin_lock(&v->lock);
+	fresh = v->told != v->record.version || v->generation != generation;
+	if (fresh) {
+		conn_fill(v, m);
+		v->generation = generation;
+	}
+	bpf_spin_unlock(&v->lock);
+	if (fresh)
+		bpf_ringbuf_submit(m, BPF_RB_NO_WAKEUP);
+	else
+		bpf_ringbuf_discard(m, BPF_RB_NO_WAKEUP);
+}
+
 #endif

@@ -71,13 +71,39 @@ struct {
 	__type(value, struct ps_counters);
 } ps_counters SEC(".maps");
 
+/* Finals that the ring refused, by id. No preallocation: it is empty on a quiet day. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PS_PARKED_MAX);
+	__type(key, __u64);
+	__type(value, struct ps_record);
+} ps_parked SEC(".maps");
+
+/* Accept messages that the ring refused, by cookie. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PS_PARKED_MAX);
+	__type(key, __u64);
+	__type(value, struct ps_message_accept);
+} ps_parked_accepts SEC(".maps");
+
 /* Fill of the ring, in bytes, from which one wake-up is sent; the reader drains on a timer otherwise. */
 const volatile __u32 ps_wake_bytes = 1024 * 1024;
 /* net.core.optmem_max where the kernel has one for the whole host (before 6.9). */
 const volatile __u32 ps_optmem_max = 20480;
 
+/* 1 from the first accept that is parked until the reader comes: it clears it, then takes them. */
+__u32 ps_accepts_parked = 0;
 /* 1 from the wake-up until the reader has come: it clears it. */
 __u32 ps_wake_sent = 0;
+/* The inventory under way: 0 shows what the reader was not told, else all that does not carry this generation. */
+__u32 ps_inventory_generation = 0;
+/* Records that the last pass could not show, since the ring was full: the reader drains and repeats it. */
+__u32 ps_inventory_refused = 0;
+/* Records in SYN_SENT beside a socket in CLOSE that were too young to be judged. */
+__u32 ps_inventory_young = 0;
 /* The adoption pass under way: 1 tags listeners only, 2 takes everything. */
 __u32 ps_adopt_pass = 0;
 

@@ -116,38 +116,44 @@ static __always_inline struct sock *accepted_sock(long fd)
  * The fallback. A classic tracepoint cannot reach sk_storage, so it only names the socket. A socket without a cookie has no
  * record of ours: of interest only if a target accepted it.
  */
+static __always_inline void accept_refused(const struct ps_message_accept *m)
+{
+	struct ps_counters *c = counters();
+	__u64 cookie = m->cookie;
+	bool kept;
+
+	kept = cookie && !bpf_map_update_elem(&ps_parked_accepts, &cookie, m, BPF_ANY);
+	if (kept)
+		ps_accepts_parked = 1;
+	if (!c)
+		return;
+	__sync_fetch_and_add(&c->refused[PS_EVENT_ACCEPT], 1);
+	if (!kept)
+		__sync_fetch_and_add(&c->lost[PS_EVENT_ACCEPT], 1);
+}
+
 static __always_inline void accept_returned(long fd)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct ps_message_accept *m;
-	struct ps_counters *c;
+	struct ps_message_accept m = {.kind = PS_MESSAGE_ACCEPT, .parked = 1}, *slot;
 	struct sock *sk;
-	__u64 cookie;
-	__u32 owner;
 
 	sk = fd < 0 ? NULL : accepted_sock(fd);
 	if (!sk)
 		return;
-	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	owner = process_owner(tgid);
-	if (!cookie && !owner)
+	m.tgid = bpf_get_current_pid_tgid() >> 32;
+	m.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	m.owner = process_owner(m.tgid);
+	if (!m.cookie && !m.owner)
 		return;
-	m = bpf_ringbuf_reserve(&ps_ring, sizeof(*m), 0);
-	if (!m) {
-		c = counters();
-		if (c) { /* not in the record, so no later message makes it good */
-			__sync_fetch_and_add(&c->refused[PS_EVENT_ACCEPT], 1);
-			__sync_fetch_and_add(&c->lost[PS_EVENT_ACCEPT], 1);
-		}
+	m.accepted_ns = bpf_ktime_get_ns();
+	slot = bpf_ringbuf_reserve(&ps_ring, sizeof(*slot), 0);
+	if (!slot) {
+		accept_refused(&m);
 		return;
 	}
-	m->kind = PS_MESSAGE_ACCEPT;
-	m->owner = owner;
-	m->cookie = cookie;
-	m->accepted_ns = bpf_ktime_get_ns();
-	m->tgid = tgid;
-	m->pad = 0;
-	bpf_ringbuf_submit(m, ring_flags());
+	m.parked = 0;
+	*slot = m;
+	bpf_ringbuf_submit(slot, ring_flags());
 }
 
 SEC("?tracepoint/syscalls/sys_exit_accept")
@@ -175,6 +181,13 @@ SEC("iter/bpf_sk_storage_map")
 int ps_list_listeners(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	list_listener(ctx);
+	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int ps_inventory(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	show_record(ctx);
 	return 0;
 }
 

@@ -16,20 +16,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accepts.h"
 #include "hash.h"
 #include "memory.h"
 #include "util.h"
 
 #define ENTRIES_MIN 1024
 #define TOMBSTONES_MIN 1024
-#define WAITING_SETS \
-	128 /* accepts that wait for a record: 1,024 of them, each in the set of its hash */
-#define WAITING_WAYS 8
-#define WAITING_MAX_NS \
-	(200 * NSEC_PER_MSEC) /* two timed drains: a record that comes at all has come by then */
 #define PIPELINE 32 /* records; a power of two */
-#define PIPELINE_LAG \
-	24 /* from taking a record to accounting it: twice the way from memory at full speed */
+/* From taking a record to accounting it: twice the way from memory at full speed. */
+#define PIPELINE_LAG 24
 #define UNSTAMPED UINT64_MAX
 
 /* One cache line: a record touches no second one here. */
@@ -44,6 +40,7 @@ struct entry {
 	struct pools_state state;
 	uint32_t version; /* 0: the slot is free */
 	uint32_t hash;
+	uint32_t shown; /* the inventory in which a copy touched it, newer or not */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct entry) == 64, "memory is paid per connection");
@@ -52,13 +49,6 @@ struct tombstone {
 	uint64_t id;
 	uint64_t stamp; /* producer position read after the end was merged */
 	uint32_t hash;
-};
-
-struct waiting {
-	uint64_t id; /* 0 if the socket had no cookie */
-	uint64_t accepted_ns;
-	uint64_t since_ns; /* 0: the place is free */
-	uint32_t owner;
 };
 
 struct taken {
@@ -74,10 +64,10 @@ struct connections {
 	struct tombstone *tombstones; /* a ring of a power of two */
 	uint32_t tombstone_mask, tombstone_first, tombstone_count, unstamped;
 	uint32_t tombstone_limit;
-	uint32_t waiting_count;
-	struct waiting waiting[WAITING_SETS][WAITING_WAYS];
+	struct accepts *accepts;
 	uint32_t taken, asked, accounted; /* places in the pipeline, not wrapped */
 	struct taken pipeline[PIPELINE];
+	uint32_t inventory; /* counts them; entries that carry less were not shown since it began */
 	struct connections_stats stats;
 };
 
@@ -99,10 +89,12 @@ int connections_open(struct connections **ret, uint32_t limit, struct pools *poo
 	c->tombstone_mask = TOMBSTONES_MIN - 1;
 	c->entries = memory_zeroed(ENTRIES_MIN * sizeof(*c->entries));
 	c->tombstones = calloc(TOMBSTONES_MIN, sizeof(*c->tombstones));
-	if (!c->entries || !c->tombstones) {
+	c->accepts = calloc(1, sizeof(*c->accepts));
+	if (!c->entries || !c->tombstones || !c->accepts) {
 		connections_close(c);
 		return -ENOMEM;
 	}
+	c->accepts->key = c->key;
 	*ret = c;
 	return 0;
 }
@@ -112,6 +104,7 @@ void connections_close(struct connections *c)
 	if (!c)
 		return;
 	memory_free(c->entries, (c->mask + 1UL) * sizeof(*c->entries));
+	free(c->accepts);
 	free(c->tombstones);
 	free(c);
 }
@@ -238,50 +231,6 @@ static void tombstone_add(struct connections *c, const struct entry *e)
 	c->unstamped++;
 }
 
-static struct waiting *waiting_set(struct connections *c, uint64_t id)
-{
-	return c->waiting[hash_u64(&c->key, id) % WAITING_SETS];
-}
-
-/* Without a cookie there is no id to find it by; the time spreads such accepts over the sets. */
-static void waiting_add(struct connections *c, uint64_t id, const struct ps_message_accept *m,
-			uint64_t now_ns)
-{
-	struct waiting *set = waiting_set(c, id ? id : m->accepted_ns), *oldest = set;
-
-	for (struct waiting *w = set; w < set + WAITING_WAYS; w++) {
-		if (w->since_ns < oldest->since_ns)
-			oldest = w;
-	}
-	if (oldest->since_ns)
-		c->stats.accepts_dropped++;
-	else
-		c->waiting_count++;
-	oldest->id = id;
-	oldest->accepted_ns = m->accepted_ns;
-	oldest->since_ns = now_ns ? now_ns : 1;
-	oldest->owner = m->owner;
-}
-
-/* Takes the accept that waits for this id, if any. */
-static bool waiting_take(struct connections *c, uint64_t id, struct waiting *ret)
-{
-	struct waiting *set;
-
-	if (!c->waiting_count)
-		return false;
-	set = waiting_set(c, id);
-	for (struct waiting *w = set; w < set + WAITING_WAYS; w++) {
-		if (!w->since_ns || w->id != id)
-			continue;
-		*ret = *w;
-		w->since_ns = 0;
-		c->waiting_count--;
-		return true;
-	}
-	return false;
-}
-
 /* What no version of the kernel half sends, judged by the record alone. */
 static bool record_is_valid(const struct ps_record *r)
 {
@@ -358,6 +307,7 @@ static struct entry *record_entry(struct connections *c, const struct taken *t)
 	struct entry *e = entry_find(c, r->id, t->hash);
 
 	if (e->version) {
+		e->shown = c->inventory;
 		if (e->state.phase == PS_PHASE_ENDED || r->version <= e->version)
 			return NULL;
 		if (record_follows(r, e))
@@ -369,25 +319,41 @@ static struct entry *record_entry(struct connections *c, const struct taken *t)
 	e = NULL;
 	if (r->phase == PS_PHASE_ENDED || c->stats.tracked < c->stats.limit)
 		e = entry_add(c, r->id, t->hash);
-	if (!e)
+	if (e)
+		e->shown = c->inventory;
+	else
 		c->stats.full++;
 	return e;
+}
+
+static bool phase_has_gauge(uint8_t phase)
+{
+	return phase != PS_PHASE_NONE && phase != PS_PHASE_ENDED;
+}
+
+/* A gauge moves because of an inventory, or later than the kernel half wanted it to. */
+static void count_correction(struct connections *c, uint8_t from, uint8_t to)
+{
+	if (from != to && (phase_has_gauge(from) || phase_has_gauge(to)))
+		c->stats.corrections++;
 }
 
 static void record_account(struct connections *c, struct taken *t)
 {
 	struct ps_record *r = &t->record;
 	struct entry *e = record_entry(c, t);
-	struct waiting accept;
+	struct accept accept;
 
 	if (!e)
 		return;
-	if (!e->version && r->direction == PS_INBOUND && waiting_take(c, r->id, &accept) &&
+	if (!e->version && r->direction == PS_INBOUND && accepts_take(c->accepts, r->id, &accept) &&
 	    !r->accepted_ns) {
 		record_accept(r, accept.owner, accept.accepted_ns);
 		c->stats.events[PS_EVENT_ACCEPT]++;
 	}
 	c->stats.events[PS_EVENT_PENDING + r->phase - PS_PHASE_PENDING]++;
+	if (r->flags & (PS_REFUSED | PS_HEALED))
+		count_correction(c, e->state.phase, r->phase);
 	entry_apply(c, e, r);
 }
 
@@ -423,11 +389,30 @@ static void record_take(struct connections *c, const void *record)
 	pipeline_run(c, PIPELINE_LAG);
 }
 
+/* What is known of the connection, as a record. */
+static struct ps_record entry_view(const struct entry *e)
+{
+	struct ps_record view = {
+		.id = e->id,
+		.established_ns = e->established_ns,
+		.version = e->version,
+		.birth_owner = e->birth_owner,
+		.owner = e->birth_owner,
+		.local_port = e->local_port,
+		.phase = e->state.phase,
+		.direction = e->direction,
+		.flags = e->flags,
+	};
+
+	memcpy(view.peer, e->peer, sizeof(view.peer));
+	return view;
+}
+
 static void accept_account(struct connections *c, const struct ps_message_accept *m,
 			   uint64_t now_ns)
 {
 	uint64_t id = m->cookie & PS_COOKIE_MASK;
-	struct ps_record view = {.id = id};
+	struct ps_record view;
 	struct entry *e;
 
 	if (!m->accepted_ns) {
@@ -437,19 +422,16 @@ static void accept_account(struct connections *c, const struct ps_message_accept
 	pipeline_run(c, 0); /* in the order of the ring */
 	e = entry_get(c, id);
 	if (!e) {
-		waiting_add(c, id, m, now_ns);
+		accepts_add(c->accepts, m, now_ns);
 		return;
 	}
-	if (e->direction != PS_INBOUND || e->state.phase == PS_PHASE_ENDED ||
-	    e->state.counted & POOLS_ACCEPTED)
+	if (e->direction != PS_INBOUND || e->state.counted & POOLS_ACCEPTED)
 		return;
-	view.established_ns = e->established_ns;
-	memcpy(view.peer, e->peer, sizeof(view.peer));
-	view.birth_owner = e->birth_owner;
-	view.local_port = e->local_port;
-	view.direction = e->direction;
-	view.flags = e->flags;
-	view.phase = e->state.phase;
+	if (e->state.phase == PS_PHASE_ENDED) {
+		c->stats.accepts_lost += m->parked != 0;
+		return;
+	}
+	view = entry_view(e);
 	record_accept(&view, m->owner, m->accepted_ns);
 	c->stats.events[PS_EVENT_ACCEPT]++;
 	pools_account(c->pools, &e->state, &view);
@@ -481,36 +463,46 @@ void connections_drained(struct connections *c, uint64_t consumed, uint64_t prod
 		tombstone_at(c, c->tombstone_count - c->unstamped)->stamp = produced;
 }
 
-static bool owner_add(uint32_t owner, uint32_t *owners, uint32_t count, uint32_t max,
-		      uint32_t *ret_count)
+void connections_parked(struct connections *c, const struct ps_record *record)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		if (owners[i] == owner)
-			return true;
+	record_take(c, record);
+}
+
+void connections_inventory_begin(struct connections *c)
+{
+	pipeline_run(c, 0);
+	c->inventory++;
+}
+
+/* The kernel has it no more: nobody saw its end, so nobody knows when or why. */
+static void entry_end(struct connections *c, struct entry *e)
+{
+	struct ps_record r = entry_view(e);
+
+	count_correction(c, r.phase, PS_PHASE_ENDED);
+	r.phase = PS_PHASE_ENDED;
+	r.version++;
+	r.reason = r.flags & (PS_OPENED | PS_ADOPTED) ? (uint8_t)PS_CLOSE_OTHER
+						      : (uint8_t)PS_FAIL_OTHER;
+	entry_apply(c, e, &r);
+}
+
+void connections_inventory_end(struct connections *c)
+{
+	pipeline_run(c, 0);
+	for (uint32_t i = 0; i <= c->mask; i++) {
+		struct entry *e = &c->entries[i];
+
+		if (e->version && phase_has_gauge(e->state.phase) && e->shown != c->inventory)
+			entry_end(c, e);
 	}
-	if (count == max)
-		return false;
-	owners[count] = owner;
-	*ret_count = count + 1;
-	return true;
 }
 
 uint32_t connections_orphan_owners(struct connections *c, uint64_t now_ns, uint32_t *owners,
 				   uint32_t max)
 {
-	struct waiting *w = &c->waiting[0][0], *end = w + WAITING_SETS * WAITING_WAYS;
-	uint32_t count = 0;
-
 	pipeline_run(c, 0);
-	for (; c->waiting_count && w < end; w++) {
-		if (!w->since_ns || w->since_ns > now_ns || now_ns - w->since_ns < WAITING_MAX_NS)
-			continue;
-		if (w->owner && !owner_add(w->owner, owners, count, max, &count))
-			continue; /* no room: it waits for the next call */
-		w->since_ns = 0;
-		c->waiting_count--;
-	}
-	return count;
+	return accepts_expire(c->accepts, now_ns, owners, max);
 }
 
 void connections_queued(struct connections *c, uint64_t cookie)
@@ -537,4 +529,6 @@ void connections_stats(struct connections *c, struct connections_stats *ret)
 	pools_stats(c->pools, &pools);
 	*ret = c->stats;
 	ret->negative = pools.negative;
+	ret->accepts_dropped = c->accepts->dropped;
+	ret->accepts_lost += c->accepts->lost;
 }

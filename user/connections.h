@@ -25,7 +25,9 @@ struct connections_stats {
 	uint64_t full; /* records of live connections dropped because the mirror was full */
 	uint64_t invalid; /* messages that no version of this ABI sends, or that contradict what was told before */
 	uint64_t tombstones_dropped; /* given up before the ring had passed them: a late copy would be counted again */
+	uint64_t accepts_lost; /* parked ones that came too late for their connection */
 	uint64_t accepts_dropped; /* accepts without a record, given up because there were too many */
+	uint64_t corrections; /* gauges moved by absence, a healed record, or one that was refused before */
 	uint64_t negative; /* a gauge fell below 0: a bug, never clamped in silence */
 	uint32_t tracked; /* live connections, tombstones not counted */
 	uint32_t limit;
@@ -45,6 +47,17 @@ void connections_message(struct connections *c, const void *data, size_t size, u
 
 /* After each drain: `consumed` is the ring's consumer position, `produced` the producer position read after the drain. */
 void connections_drained(struct connections *c, uint64_t consumed, uint64_t produced);
+
+/* A final record that was parked since the ring was full. */
+void connections_parked(struct connections *c, const struct ps_record *record);
+
+/*
+ * Around an inventory that shows every record of the kernel: begin, its messages through connections_message(), a drain
+ * past the producer position read after it, the parked; then end, which ends every connection that no copy has touched. Do
+ * not call end if anything of that was incomplete.
+ */
+void connections_inventory_begin(struct connections *c);
+void connections_inventory_end(struct connections *c);
 
 /*
  * Accepts that named a socket without a record: those older than 200 ms are forgotten; returns how many distinct owners of

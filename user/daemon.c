@@ -13,6 +13,7 @@
 
 #include "connections.h"
 #include "exposition.h"
+#include "inventory.h"
 #include "listeners.h"
 #include "log.h"
 #include "pools.h"
@@ -30,6 +31,7 @@ struct daemon {
 	struct pools *pools;
 	struct connections *connections;
 	struct targets *targets;
+	struct inventory *inventory;
 	struct listeners *listeners;
 	uint64_t now_ns; /* of the drain under way, or of the last one */
 	uint64_t last_second_ns; /* of daemon_tick(): what is done once a second */
@@ -55,6 +57,9 @@ void daemon_drain(void *daemon)
 	int err;
 
 	d->now_ns = util_now_ns();
+	err = probes_parked_accepts(d->probes, on_message, d);
+	if (err)
+		log_error("cannot read the parked accepts: %s", strerror(-err));
 	err = probes_drain(d->probes, on_message, d, &ring);
 	if (err)
 		log_error("cannot read the ring buffer: %s", strerror(-err));
@@ -99,8 +104,12 @@ static void adopt_orphans(struct daemon *d)
 void daemon_tick(void *daemon)
 {
 	struct daemon *d = daemon;
+	int err;
 
 	daemon_drain(d);
+	err = inventory_turn(d->inventory, d->now_ns);
+	if (err && err != -EAGAIN)
+		log_error("cannot take an inventory: %s", strerror(-err));
 	if (d->now_ns - d->last_second_ns < NSEC_PER_SEC)
 		return;
 	d->last_second_ns = d->now_ns;
@@ -261,10 +270,18 @@ static int metrics_open(void *arg, void **ret_body)
 		{"listeners", listeners_refused(d->listeners)},
 		{"accepts", self.connections.accepts_dropped},
 	};
+	const struct exposition_cause reconciles[] = {
+		{"attach", inventory_count(d->inventory, INVENTORY_ATTACH)},
+		{"loss", inventory_count(d->inventory, INVENTORY_LOSS)},
+		{"timer", inventory_count(d->inventory, INVENTORY_TIMER)},
+	};
+	self.reconciles = reconciles;
+	self.reconcile_count = ARRAY_SIZE(reconciles);
 	self.records_refused = refused;
 	self.records_refused_count = ARRAY_SIZE(refused);
 	memcpy(self.events_refused, counters.refused, sizeof(counters.refused));
 	memcpy(self.events_lost, counters.lost, sizeof(counters.lost));
+	self.events_lost[PS_EVENT_ACCEPT] += self.connections.accepts_lost;
 	body = calloc(1, sizeof(*body));
 	err = body ? exposition_open(&body->exposition, d->pools, &self) : -ENOMEM;
 	if (err) {
@@ -394,6 +411,8 @@ static enum exit_code attach_targets(struct daemon *d, const struct options *opt
 	if (targets_attach(d->targets, specs, options->pid_count, options->follow, daemon_drain, d,
 			   why, why_size))
 		return EXIT_TARGET;
+	if (options->pid_count && inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns))
+		log_warn("the first inventory is incomplete; the next one follows");
 	for (size_t i = 0; i < targets_count(d->targets); i++)
 		log_info("attached PID %d as %s", (int)targets_at(d->targets, i)->pid,
 			 targets_at(d->targets, i)->name);
@@ -425,7 +444,9 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 	if (code)
 		goto fail;
 	code = EXIT_RUNTIME;
-	if (targets_open(&d->targets, d->probes, d->pools))
+	if (targets_open(&d->targets, d->probes, d->pools) ||
+	    inventory_open(&d->inventory, d->probes, d->connections, d->targets,
+			   options->reconcile_interval_ns, daemon_drain, d))
 		goto fail;
 	daemon_drain(d);
 	code = attach_targets(d, options, why, why_size);
@@ -442,6 +463,7 @@ void daemon_close(struct daemon *d)
 {
 	if (!d)
 		return;
+	inventory_close(d->inventory);
 	targets_close(d->targets);
 	probes_close(d->probes);
 	connections_close(d->connections);

@@ -3,9 +3,8 @@
  * Owns the shape of /metrics: a table of families, each with the rows it hangs on (series, listeners, names, one of a
  * kind) and the field it shows. The body is never in memory whole: a cursor (family, row) goes on where the last slice
  * ended, over a copy of the numbers taken at open. Invariant: a slice ends between rows and within
- * EXPOSITION_SLICE_BYTES; a family's HELP and TYPE stand directly before its first sample, and a family without samples has
- * neither. No printf per sample: label text is made once per series, numbers are copied digit by digit.
- * Knows nothing of HTTP, and of the numbers only what their HELP says.
+ * EXPOSITION_SLICE_BYTES; HELP and TYPE stand directly before a family's first sample, if there is one. No printf per sample:
+ * label text is made once per series, numbers are copied digit by digit. Knows nothing of HTTP.
  */
 #include "exposition.h"
 
@@ -19,38 +18,35 @@
 
 #define NAME_MAX_BYTES 64 /* of a family; asserted by test */
 #define LINE_MAX_BYTES (NAME_MAX_BYTES + SERIES_LABELS_MAX + 64 + BUF_NUMBER_MAX)
-#define ROW_MAX_BYTES \
-	((HISTOGRAM_BOUNDS_MAX + 5) * LINE_MAX_BYTES) /* a histogram, with HELP and TYPE */
+#define ROW_MAX_BYTES ((HISTOGRAM_BOUNDS_MAX + 5) * LINE_MAX_BYTES)
 #define INFO_MAX_BYTES 256 /* version texts */
 
-_Static_assert(ROW_MAX_BYTES < EXPOSITION_SLICE_BYTES / 4, "a slice holds many rows");
+_Static_assert(ROW_MAX_BYTES < EXPOSITION_SLICE_BYTES / 4,
+	       "a slice holds many rows, even histograms with HELP and TYPE");
 
 struct text {
 	const char *s;
 	size_t len;
 };
 
-#define TEXT(literal)                        \
-	{                                    \
-		literal, sizeof(literal) - 1 \
-	}
+#define TEXT(literal) .s = literal, .len = sizeof(literal) - 1
 
 static const struct text fail_reasons[PS_FAILS] = {
-	[PS_FAIL_REFUSED] = TEXT(",reason=\"refused\"} "),
-	[PS_FAIL_TIMEOUT] = TEXT(",reason=\"timeout\"} "),
-	[PS_FAIL_UNREACHABLE] = TEXT(",reason=\"unreachable\"} "),
-	[PS_FAIL_RESET] = TEXT(",reason=\"reset\"} "),
-	[PS_FAIL_ABORTED] = TEXT(",reason=\"aborted\"} "),
-	[PS_FAIL_OTHER] = TEXT(",reason=\"other\"} "),
+	[PS_FAIL_REFUSED] = {TEXT(",reason=\"refused\"} ")},
+	[PS_FAIL_TIMEOUT] = {TEXT(",reason=\"timeout\"} ")},
+	[PS_FAIL_UNREACHABLE] = {TEXT(",reason=\"unreachable\"} ")},
+	[PS_FAIL_RESET] = {TEXT(",reason=\"reset\"} ")},
+	[PS_FAIL_ABORTED] = {TEXT(",reason=\"aborted\"} ")},
+	[PS_FAIL_OTHER] = {TEXT(",reason=\"other\"} ")},
 };
 
 static const struct text close_reasons[PS_CLOSES] = {
-	[PS_CLOSE_LOCAL] = TEXT(",reason=\"local\"} "),
-	[PS_CLOSE_PEER] = TEXT(",reason=\"peer\"} "),
-	[PS_CLOSE_RESET_BY_PEER] = TEXT(",reason=\"reset_by_peer\"} "),
-	[PS_CLOSE_RESET_BY_LOCAL] = TEXT(",reason=\"reset_by_local\"} "),
-	[PS_CLOSE_TIMEOUT] = TEXT(",reason=\"timeout\"} "),
-	[PS_CLOSE_OTHER] = TEXT(",reason=\"other\"} "),
+	[PS_CLOSE_LOCAL] = {TEXT(",reason=\"local\"} ")},
+	[PS_CLOSE_PEER] = {TEXT(",reason=\"peer\"} ")},
+	[PS_CLOSE_RESET_BY_PEER] = {TEXT(",reason=\"reset_by_peer\"} ")},
+	[PS_CLOSE_RESET_BY_LOCAL] = {TEXT(",reason=\"reset_by_local\"} ")},
+	[PS_CLOSE_TIMEOUT] = {TEXT(",reason=\"timeout\"} ")},
+	[PS_CLOSE_OTHER] = {TEXT(",reason=\"other\"} ")},
 };
 
 static const char *const event_kinds[PS_EVENTS] = {
@@ -83,10 +79,12 @@ enum row_kind {
 	ROW_SERIES,
 	ROW_LISTENER,
 	ROW_PROCESS,
-	ROW_PEERS, /* one per process name and direction */
-	ROW_KIND, /* of events */
 	ROW_PROGRAM,
 	ROW_CAUSE,
+	ROW_RECONCILE,
+	ROWS_COPIED, /* the rows above are memory of their own */
+	ROW_PEERS = ROWS_COPIED, /* one per process name and direction */
+	ROW_KIND, /* of events */
 	ROW_ONE,
 	ROW_KINDS,
 };
@@ -101,7 +99,7 @@ struct peers_row {
 
 /* What is shown once, laid out so that a family is an offset. */
 struct one_row {
-	uint64_t peers_limit, tracked, tracked_limit, last_scrape_ns;
+	uint64_t peers_limit, tracked, tracked_limit, corrections, last_scrape_ns;
 	char build[INFO_MAX_BYTES];
 };
 
@@ -431,6 +429,11 @@ static const struct family families[] = {
 	 OF(exposition_program, missed), BOTH, "Runs of the program that the kernel skipped."},
 	{"poolscope_records_refused", FAMILY_COUNTER, ROW_CAUSE, render_named,
 	 OF(exposition_cause, count), BOTH, "Sockets that could not be tracked, by cause."},
+	{"poolscope_reconcile", FAMILY_COUNTER, ROW_RECONCILE, render_named,
+	 OF(exposition_cause, count), BOTH, "Inventories of the kernel's records, by cause."},
+	{"poolscope_reconcile_corrections", FAMILY_COUNTER, ROW_ONE, render_one,
+	 OF(one_row, corrections), BOTH,
+	 "Connections whose gauges an inventory or a late record put right."},
 	{"poolscope_probe", FAMILY_INFO, ROW_PROGRAM, render_program, 0, BOTH,
 	 "Kernel programs that run, and how they are attached."},
 	{"poolscope_scrape_duration_seconds", FAMILY_GAUGE, ROW_ONE, render_one,
@@ -440,15 +443,23 @@ static const struct family families[] = {
 };
 
 /* The numbers that hang on series and on the arrays of the caller: they change, so they are copied. */
-static int rows_copy(struct rows *r, const void *data, size_t count, size_t size)
+static int rows_copy(struct exposition *x, enum row_kind kind, const void *data, size_t count)
 {
-	void *copy = count ? malloc(count * size) : NULL;
+	static const size_t sizes[ROWS_COPIED] = {
+		[ROW_SERIES] = sizeof(struct series),
+		[ROW_LISTENER] = sizeof(struct exposition_listener),
+		[ROW_PROCESS] = sizeof(struct exposition_process),
+		[ROW_PROGRAM] = sizeof(struct exposition_program),
+		[ROW_CAUSE] = sizeof(struct exposition_cause),
+		[ROW_RECONCILE] = sizeof(struct exposition_cause),
+	};
+	void *copy = count ? malloc(count * sizes[kind]) : NULL;
 
 	if (count && !copy)
 		return -ENOMEM;
 	if (count)
-		memcpy(copy, data, count * size);
-	*r = (struct rows){copy, count, size};
+		memcpy(copy, data, count * sizes[kind]);
+	x->rows[kind] = (struct rows){copy, count, sizes[kind]};
 	return 0;
 }
 
@@ -481,6 +492,7 @@ static void self_copy(struct exposition *x, const struct exposition_self *self)
 	x->one.peers_limit = series_peers_max(x->table);
 	x->one.tracked = self->connections.tracked;
 	x->one.tracked_limit = self->connections.limit;
+	x->one.corrections = self->connections.corrections;
 	x->one.last_scrape_ns = self->last_scrape_ns;
 	snprintf(x->one.build, sizeof(x->one.build),
 		 "version=\"%.64s\",revision=\"%.64s\",libbpf=\"%.64s\"", known(self->version),
@@ -497,22 +509,17 @@ int exposition_open(struct exposition **ret, struct pools *pools,
 
 	if (!x)
 		return -ENOMEM;
-	memset(x, 0,
-	       offsetof(struct exposition,
-			slice)); /* the slice is only ever read where it was written */
+	/* the slice is only ever read where it was written */
+	memset(x, 0, offsetof(struct exposition, slice));
 	x->table = t;
 	x->bounds[0] = &pools_config(pools)->handshake;
 	x->bounds[1] = &pools_config(pools)->lifetime;
-	if (rows_copy(&x->rows[ROW_SERIES], series_at(t, 0), series_count(t),
-		      sizeof(struct series)) ||
-	    rows_copy(&x->rows[ROW_LISTENER], self->listeners, self->listener_count,
-		      sizeof(*self->listeners)) ||
-	    rows_copy(&x->rows[ROW_PROCESS], self->processes, self->process_count,
-		      sizeof(*self->processes)) ||
-	    rows_copy(&x->rows[ROW_PROGRAM], self->programs, self->program_count,
-		      sizeof(*self->programs)) ||
-	    rows_copy(&x->rows[ROW_CAUSE], self->records_refused, self->records_refused_count,
-		      sizeof(*self->records_refused))) {
+	if (rows_copy(x, ROW_SERIES, series_at(t, 0), series_count(t)) ||
+	    rows_copy(x, ROW_LISTENER, self->listeners, self->listener_count) ||
+	    rows_copy(x, ROW_PROCESS, self->processes, self->process_count) ||
+	    rows_copy(x, ROW_PROGRAM, self->programs, self->program_count) ||
+	    rows_copy(x, ROW_RECONCILE, self->reconciles, self->reconcile_count) ||
+	    rows_copy(x, ROW_CAUSE, self->records_refused, self->records_refused_count)) {
 		exposition_close(x);
 		return -ENOMEM;
 	}
@@ -524,13 +531,10 @@ int exposition_open(struct exposition **ret, struct pools *pools,
 
 void exposition_close(struct exposition *x)
 {
-	static const enum row_kind copied[] = {ROW_SERIES, ROW_LISTENER, ROW_PROCESS, ROW_PROGRAM,
-					       ROW_CAUSE};
-
 	if (!x)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(copied); i++)
-		free((void *)x->rows[copied[i]].data);
+	for (int i = 0; i < ROWS_COPIED; i++)
+		free((void *)x->rows[i].data);
 	free(x);
 }
 

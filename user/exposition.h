@@ -49,6 +49,8 @@ struct exposition_self {
 	size_t program_count;
 	const struct exposition_cause *records_refused;
 	size_t records_refused_count;
+	const struct exposition_cause *reconciles; /* inventories taken */
+	size_t reconcile_count;
 	struct connections_stats connections;
 	uint64_t events_refused[PS_EVENTS], events_lost[PS_EVENTS];
 	uint64_t last_scrape_ns; /* how long the previous exposition took to build */

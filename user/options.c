@@ -16,6 +16,7 @@
 #include "util.h"
 
 #define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
+#define RECONCILE_SECONDS_MAX 3600
 #define RING_BYTES_MIN (64ULL << 10)
 #define RING_BYTES_MAX (1ULL << 30)
 #define PATH_LENGTH_MAX 255
@@ -302,6 +303,23 @@ static uint64_t suffix_factor(const char *suffix)
 	return 0;
 }
 
+static void parse_reconcile_interval(struct parser *p, const char *value)
+{
+	const char *end = value;
+	uint64_t n = 0;
+
+	if (!scan_number(&end, RECONCILE_SECONDS_MAX, &n))
+		n = 0;
+	else if (strcmp(end, "m") == 0)
+		n *= 60;
+	else if (*end && strcmp(end, "s") != 0)
+		n = 0;
+	if (n < 1 || n > RECONCILE_SECONDS_MAX)
+		bad(p, value, "expected a whole number of seconds (30s) or minutes (5m), 1s to 1h");
+	else
+		p->o.reconcile_interval_ns = n * NSEC_PER_SEC;
+}
+
 static void parse_ring_size(struct parser *p, const char *value)
 {
 	const char *end = value;
@@ -411,6 +429,9 @@ static const struct option table[] = {
 	 parse_aggregate},
 	{"--ring-size", "BYTES", "4MiB", "kernel ring buffer, a power of two, 64KiB to 1GiB",
 	 parse_ring_size},
+	{"--reconcile-interval", "DURATION", "30s",
+	 "compare with the kernel's records this often; also within a second after a loss",
+	 parse_reconcile_interval},
 	{"--buckets.handshake", "SECONDS[,…]", NULL,
 	 "upper bounds for handshakes and accept waits, rising, at most " STRINGIFY(
 		 HISTOGRAM_BOUNDS_MAX) " (default 0.0001 to 31, see docs/metrics.md)",

@@ -55,6 +55,7 @@ struct options {
 	struct address_prefix aggregate[POOLS_AGGREGATES_MAX];
 	uint32_t aggregate_count;
 	uint32_t ring_bytes; /* a power of two, at least 64 KiB, at most 1 GiB */
+	uint64_t reconcile_interval_ns;
 	struct histogram_bounds handshake, lifetime;
 	enum log_level log_level;
 	enum log_format log_format;

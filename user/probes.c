@@ -22,6 +22,7 @@
 /* Of the ring; then one wake-up comes before the timer. */
 #define WAKE_FRACTION 4
 #define PROCESS_BATCH 512
+#define PARKED_BATCH 4096
 /* What one read() of an iterator may return: the kernel's own buffer (PAGE_SIZE << 3). */
 #define ITER_BYTES (32 * 1024)
 
@@ -50,11 +51,12 @@ static const struct program programs[] = {
 	{"ps_accept_fexit4", "fexit", true},	{"ps_accept_fexit2", "fexit", true},
 	{"ps_accept_exit", "tracepoint", true}, {"ps_accept4_exit", "tracepoint", true},
 	{"ps_list_listeners", "iter", false},	{"ps_list_tasks", "iter", false},
+	{"ps_inventory", "iter", false},
 };
 
 _Static_assert(ARRAY_SIZE(programs) <= PROBES_PROGRAMS_MAX, "links[] holds one each");
 
-enum { PROGRAM_LIST_LISTENERS = 8, PROGRAM_LIST_TASKS = 9 };
+enum { PROGRAM_LIST_LISTENERS = 8, PROGRAM_LIST_TASKS, PROGRAM_INVENTORY };
 
 static struct bpf_program *program_of(const struct probes *p, size_t i)
 {
@@ -131,9 +133,12 @@ static struct bpf_link *attach_one(struct probes *p, struct bpf_program *program
 	union bpf_iter_link_info info = {};
 	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
 
-	if (program != p->skel->progs.ps_list_listeners)
+	if (program == p->skel->progs.ps_list_listeners)
+		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_listeners);
+	else if (program == p->skel->progs.ps_inventory)
+		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_records);
+	else
 		return bpf_program__attach(program);
-	info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_listeners);
 	return bpf_program__attach_iter(program, &opts);
 }
 
@@ -258,8 +263,8 @@ int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct prob
 	p->message_fn = fn;
 	p->message_arg = arg;
 	err = ring_buffer__consume(p->ring);
-	ret->consumed = __atomic_load_n(p->consumer_pos, __ATOMIC_ACQUIRE);
-	ret->produced = __atomic_load_n(p->producer_pos, __ATOMIC_ACQUIRE);
+	ret->consumed = probes_consumed(p);
+	ret->produced = probes_produced(p);
 	return err < 0 ? err : 0;
 }
 
@@ -405,6 +410,72 @@ int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg)
 		at += count + 1;
 	}
 	return 0;
+}
+
+int probes_inventory(struct probes *p, uint32_t generation, uint32_t *ret_refused)
+{
+	int err;
+
+	p->skel->bss->ps_inventory_generation = generation;
+	p->skel->bss->ps_inventory_refused = 0;
+	p->skel->bss->ps_inventory_young = 0;
+	err = run_iterator(p->links[PROGRAM_INVENTORY]);
+	if (!err)
+		*ret_refused = p->skel->bss->ps_inventory_refused;
+	return err;
+}
+
+/* Empties a hash of `size`-byte values by 64-bit keys. */
+static int take_parked(int fd, size_t size, probes_message_fn *fn, void *arg)
+{
+	_cleanup_free_ char *values = calloc(PARKED_BATCH, size);
+	_cleanup_free_ uint64_t *keys = calloc(PARKED_BATCH, sizeof(*keys));
+	uint32_t batch, count;
+	void *from = NULL;
+	int err = 0;
+
+	if (!values || !keys)
+		return -ENOMEM;
+	while (!err) {
+		count = PARKED_BATCH;
+		/* -ENOENT with what is left: the end */
+		if (bpf_map_lookup_and_delete_batch(fd, from, &batch, keys, values, &count, NULL))
+			err = -errno;
+		if (err && err != -ENOENT)
+			return err;
+		for (uint32_t i = 0; i < count; i++)
+			fn(arg, values + i * size, size);
+		from = &batch;
+	}
+	return 0;
+}
+
+int probes_parked(struct probes *p, probes_message_fn *fn, void *arg)
+{
+	return take_parked(bpf_map__fd(p->skel->maps.ps_parked), sizeof(struct ps_record), fn, arg);
+}
+
+int probes_parked_accepts(struct probes *p, probes_message_fn *fn, void *arg)
+{
+	if (!__atomic_exchange_n(&p->skel->bss->ps_accepts_parked, 0, __ATOMIC_SEQ_CST))
+		return 0;
+	return take_parked(bpf_map__fd(p->skel->maps.ps_parked_accepts),
+			   sizeof(struct ps_message_accept), fn, arg);
+}
+
+bool probes_inventory_young(const struct probes *p)
+{
+	return p->skel->bss->ps_inventory_young != 0;
+}
+
+uint64_t probes_produced(const struct probes *p)
+{
+	return __atomic_load_n(p->producer_pos, __ATOMIC_ACQUIRE);
+}
+
+uint64_t probes_consumed(const struct probes *p)
+{
+	return __atomic_load_n(p->consumer_pos, __ATOMIC_ACQUIRE);
 }
 
 static void add_counters(struct probes_counters *sum, const struct ps_counters *c)

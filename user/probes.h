@@ -81,6 +81,23 @@ int probes_grace_period(void);
 int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg);
 int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg);
 
+/*
+ * One silent pass over all records: heals those that are behind their socket, and sends what the reader was not told, or,
+ * with a generation (not 0, new for each inventory), all that lives and was not shown in it. *ret_refused: how many found
+ * the ring full: drain, and pass again.
+ */
+int probes_inventory(struct probes *p, uint32_t generation, uint32_t *ret_refused);
+/* Takes the final records (struct ps_record) that the ring had no room for. */
+int probes_parked(struct probes *p, probes_message_fn *fn, void *arg);
+/* Takes the accept messages that the ring had no room for; nearly free if there are none. Take them before a drain: an accept
+ * precedes the end of its connection. */
+int probes_parked_accepts(struct probes *p, probes_message_fn *fn, void *arg);
+/* Whether the last pass left a connect() alone that had just begun, or whose end was skipped: time will tell. */
+bool probes_inventory_young(const struct probes *p);
+/* Ring positions: up to which slots are reserved, and read. */
+uint64_t probes_produced(const struct probes *p);
+uint64_t probes_consumed(const struct probes *p);
+
 void probes_counters(const struct probes *p, struct probes_counters *ret);
 /* Returns how many it wrote, at most PROBES_PROGRAMS_MAX. */
 size_t probes_programs(const struct probes *p, struct probes_program ret[PROBES_PROGRAMS_MAX]);

@@ -364,3 +364,52 @@ int targets_adopt(struct targets *t, uint32_t owner, void (*drain)(void *arg), v
 	free(s.at);
 	return err;
 }
+
+struct tgids {
+	uint32_t at[PS_PROCESSES_MAX];
+	size_t count;
+};
+
+static void on_tgid(void *arg, uint32_t tgid, const struct ps_process *process)
+{
+	struct tgids *list = arg;
+
+	(void)process;
+	if (list->count < PS_PROCESSES_MAX)
+		list->at[list->count++] = tgid;
+}
+
+/* The map is read before the processes are, so one that was forked in between is not taken for dead. */
+static int refresh(struct targets *t, struct snapshot *s, struct tgids *known)
+{
+	int err = probes_processes(t->probes, on_tgid, known);
+
+	if (!err)
+		err = snapshot_take(s, t->probes);
+	if (err)
+		return err;
+	for (size_t i = 0; i < known->count; i++) {
+		const struct process *found = snapshot_find(s, known->at[i]);
+
+		if (!found || found->row.flags & PS_TASK_DEAD)
+			probes_process_drop(t->probes, known->at[i]);
+	}
+	return add_descendants(t, s);
+}
+
+int targets_adopt_all(struct targets *t, void (*drain)(void *arg), void *arg)
+{
+	_cleanup_free_ struct tgids *known = calloc(1, sizeof(*known));
+	struct snapshot s = {};
+	int err;
+
+	if (!known)
+		return -ENOMEM;
+	if (!t->count)
+		return 0;
+	err = refresh(t, &s, known);
+	if (!err)
+		err = adopt(t, &s, 1, t->last_id, drain, arg);
+	free(s.at);
+	return err;
+}

@@ -45,6 +45,12 @@ int targets_attach(struct targets *t, const struct target_spec *specs, size_t co
 /* Adopts again what the processes of one target hold: an accept named a socket without a record. */
 int targets_adopt(struct targets *t, uint32_t owner, void (*drain)(void *arg), void *arg);
 
+/*
+ * What an inventory repeats: descendants whose fork was not seen are added, processes whose exit was not seen are dropped,
+ * and sockets without a record in any target's table are adopted.
+ */
+int targets_adopt_all(struct targets *t, void (*drain)(void *arg), void *arg);
+
 size_t targets_count(const struct targets *t);
 const struct target *targets_at(const struct targets *t, size_t i);
 

@@ -67,6 +67,9 @@ struct ps_counters {
 
 #define PS_PROCESSES_MAX 4096
 
+/* Final records that found the ring full, kept for the reader; what does not fit either is lost. */
+#define PS_PARKED_MAX 65536
+
 _Static_assert(sizeof(struct ps_task_row) == 40, "no hidden padding");
 _Static_assert(sizeof(struct ps_listener_row) == 32, "no hidden padding");
 

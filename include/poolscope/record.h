@@ -62,6 +62,7 @@ enum ps_flag {
 		1 << 2, /* was established already when it was first seen; excludes PS_OPENED */
 	PS_HANDED = 1 << 3, /* changed owner while established */
 	PS_REFUSED = 1 << 4, /* a version before this one found the ring full */
+	PS_HEALED = 1 << 5, /* this version comes from an inventory: a program was skipped */
 };
 
 /*
@@ -109,7 +110,7 @@ struct ps_message_accept {
 	__u64 cookie; /* 0: the socket has none, so no record of ours either */
 	__u64 accepted_ns;
 	__u32 tgid;
-	__u32 pad;
+	__u32 parked; /* 1: it found the ring full and was parked */
 };
 
 /* What is counted by kind in poolscope_events_*_total: the phase of the record, or an accept message. */

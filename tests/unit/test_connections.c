@@ -552,14 +552,14 @@ static void waiting_accepts_are_bounded_and_counted(void **state)
 	uint64_t told = 0;
 
 	(void)state;
-	for (uint64_t cookie = 1; cookie <= 20000; cookie++)
+	for (uint64_t cookie = 1; cookie <= 400000; cookie++)
 		tell_accept(&e, cookie, WORKER, T0, T0 + cookie);
-	assert_int_equal(stats_of(&e).accepts_dropped, 20000 - 1024);
-	for (uint64_t id = 1; id <= 20000; id++)
+	assert_int_equal(stats_of(&e).accepts_dropped, 400000 - 131072);
+	for (uint64_t id = 1; id <= 400000; id++)
 		tell(&e, id, PS_INBOUND, PS_PHASE_ENDED, 1);
 	told = waits(&e, nth(&e, 1));
-	assert_int_equal(told, 1024);
-	assert_int_equal(nth(&e, 0)->opened, 20000);
+	assert_int_equal(told, 131072);
+	assert_int_equal(nth(&e, 0)->opened, 400000);
 	engine_close(&e);
 }
 
@@ -1006,6 +1006,114 @@ static void no_bytes_break_an_invariant(void **state)
 		assert_true(total.events[kind] > 100);
 }
 
+/* ---- inventory ---- */
+
+static void what_an_inventory_does_not_show_is_gone(void **state)
+{
+	struct engine e = engine_open(10);
+
+	(void)state;
+	tell(&e, 1, PS_OUTBOUND, PS_PHASE_PENDING, 1);
+	tell(&e, 2, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2);
+	tell(&e, 3, PS_OUTBOUND, PS_PHASE_STALE, 3);
+	tell(&e, 4, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2);
+	connections_inventory_begin(e.connections);
+	tell(&e, 4, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2); /* no newer, but shown */
+	connections_inventory_end(e.connections);
+	assert_int_equal(stats_of(&e).tracked, 1);
+	assert_int_equal(nth(&e, 0)->pending, 0);
+	assert_int_equal(nth(&e, 0)->active, 1);
+	assert_int_equal(nth(&e, 0)->stale, 0);
+	assert_int_equal(nth(&e, 0)->failed[PS_FAIL_OTHER], 1);
+	assert_int_equal(nth(&e, 0)->closed[PS_CLOSE_OTHER], 1);
+	assert_int_equal(nth(&e, 0)->opened, 3);
+	assert_int_equal(stats_of(&e).corrections, 3);
+	engine_close(&e);
+}
+
+static void what_is_told_during_an_inventory_is_not_gone(void **state)
+{
+	struct engine e = engine_open(10);
+
+	(void)state;
+	tell(&e, 1, PS_OUTBOUND, PS_PHASE_PENDING, 1);
+	connections_inventory_begin(e.connections);
+	tell(&e, 1, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2);
+	tell(&e, 2, PS_OUTBOUND, PS_PHASE_PENDING, 1); /* born after the pass went by */
+	connections_inventory_end(e.connections);
+	assert_int_equal(stats_of(&e).tracked, 2);
+	assert_int_equal(stats_of(&e).corrections, 0);
+	engine_close(&e);
+}
+
+static void absence_gives_no_lifetime_and_is_told_once(void **state)
+{
+	struct engine e = engine_open(10);
+
+	(void)state;
+	tell(&e, 1, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2);
+	for (int i = 0; i < 2; i++) {
+		connections_inventory_begin(e.connections);
+		connections_inventory_end(e.connections);
+	}
+	tell(&e, 1, PS_OUTBOUND, PS_PHASE_ENDED, 3); /* late: a tombstone ignores it */
+	assert_int_equal(nth(&e, 0)->closed[PS_CLOSE_OTHER], 1);
+	assert_int_equal(nth(&e, 0)->closed[PS_CLOSE_LOCAL], 0);
+	assert_int_equal(histogram_count(&nth(&e, 0)->lifetime, &pools_config(e.pools)->lifetime),
+			 0);
+	assert_int_equal(stats_of(&e).corrections, 1);
+	engine_close(&e);
+}
+
+static void late_and_healed_records_that_move_a_gauge_are_corrections(void **state)
+{
+	struct ps_record r = record(1, PS_OUTBOUND, PS_PHASE_PENDING, 1);
+	struct engine e = engine_open(10);
+
+	(void)state;
+	r.flags |= PS_REFUSED;
+	tell_record(&e, &r);
+	assert_int_equal(stats_of(&e).corrections, 1);
+	r = record(1, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2);
+	tell_record(&e, &r);
+	assert_int_equal(stats_of(&e).corrections, 1);
+	r = record(1, PS_OUTBOUND, PS_PHASE_ENDED, 3);
+	r.flags |= PS_HEALED;
+	tell_record(&e, &r);
+	assert_int_equal(stats_of(&e).corrections, 2);
+	r = record(2, PS_OUTBOUND, PS_PHASE_ENDED, 3); /* whole life in one: no gauge moved */
+	r.flags |= PS_REFUSED;
+	connections_parked(e.connections, &r);
+	assert_int_equal(stats_of(&e).corrections, 2);
+	assert_int_equal(nth(&e, 0)->opened, 2);
+	engine_close(&e);
+}
+
+static void a_parked_accept_that_comes_too_late_is_lost_and_counted(void **state)
+{
+	struct ps_message_accept m = {.kind = PS_MESSAGE_ACCEPT,
+				      .owner = WORKER,
+				      .cookie = 1,
+				      .accepted_ns = T0,
+				      .parked = 1};
+	struct engine e = engine_open(10);
+	uint32_t owner;
+
+	(void)state;
+	tell(&e, 1, PS_INBOUND, PS_PHASE_ENDED, 3);
+	connections_message(e.connections, &m, sizeof(m), T0);
+	assert_int_equal(stats_of(&e).accepts_lost, 1);
+	m.cookie = 2; /* nobody ever tells of this one */
+	connections_message(e.connections, &m, sizeof(m), T0);
+	connections_orphan_owners(e.connections, T0 + NSEC_PER_SEC, &owner, 1);
+	assert_int_equal(stats_of(&e).accepts_lost, 2);
+	m.cookie = 3; /* ... but of this one in time */
+	connections_message(e.connections, &m, sizeof(m), T0);
+	tell(&e, 3, PS_INBOUND, PS_PHASE_ENDED, 3);
+	assert_int_equal(stats_of(&e).accepts_lost, 2);
+	engine_close(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1032,6 +1140,11 @@ int main(void)
 		cmocka_unit_test(incarnations_of_a_socket_are_connections_of_their_own),
 		cmocka_unit_test(any_subset_in_any_order_gives_the_same_numbers),
 		cmocka_unit_test(no_bytes_break_an_invariant),
+		cmocka_unit_test(what_an_inventory_does_not_show_is_gone),
+		cmocka_unit_test(what_is_told_during_an_inventory_is_not_gone),
+		cmocka_unit_test(absence_gives_no_lifetime_and_is_told_once),
+		cmocka_unit_test(late_and_healed_records_that_move_a_gauge_are_corrections),
+		cmocka_unit_test(a_parked_accept_that_comes_too_late_is_lost_and_counted),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

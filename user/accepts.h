@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Accepts of the fallback that came before the first record of their socket. Bounded. Pure.
+ */
+#ifndef ACCEPTS_H
+#define ACCEPTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hash.h"
+#include "poolscope/record.h"
+
+/* Each in the set of its hash: room for twice as many as the kernel half may park. */
+#define ACCEPTS_SETS 16384
+#define ACCEPTS_WAYS 8
+
+struct accept {
+	uint64_t id; /* 0 if the socket had no cookie */
+	uint64_t accepted_ns;
+	uint64_t since_ns; /* when it came; 0: the place is free */
+	uint32_t owner;
+	uint32_t parked;
+};
+
+struct accepts {
+	struct hash_key key;
+	uint32_t count;
+	uint64_t dropped; /* given up for newer ones */
+	uint64_t lost; /* of those that had been parked: their connection never came */
+	struct accept at[ACCEPTS_SETS][ACCEPTS_WAYS];
+};
+
+/* Keeps it; the oldest of its set makes room if there is none. */
+void accepts_add(struct accepts *a, const struct ps_message_accept *m, uint64_t now_ns);
+/* Takes the one that waits for this id, if any. */
+bool accepts_take(struct accepts *a, uint64_t id, struct accept *ret);
+/* Forgets those that have waited for 200 ms: two timed drains, so a record that comes at all has come by then. Writes
+ * their distinct owners, at most max, and returns how many; those beyond wait for the next call. */
+uint32_t accepts_expire(struct accepts *a, uint64_t now_ns, uint32_t *owners, uint32_t max);
+
+#endif
