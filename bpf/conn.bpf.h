@@ -51,7 +51,7 @@ static __always_inline struct ps_message_record *conn_reserve(void)
 
 	if (m) {
 		m->kind = PS_MESSAGE_RECORD;
-		m->generation = 0;
+		m->pad = 0;
 	}
 	return m;
 }

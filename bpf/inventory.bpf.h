@@ -150,8 +150,10 @@ static __always_inline void conn_heal(struct sock *sk, struct ps_value *v)
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct ps_record *r = &v->record;
 	struct conn_seen s = {};
-	int state;
+	int state = sk->__sk_common.skc_state;
 
+	if (v->self == (__u64)sk && sock_phase(state) <= r->phase)
+		return;
 	conn_see_tuple(sk, &s);
 	s.cookie = bpf_get_socket_cookie(sk);
 	s.handshake_us = 0; /* srtt is of the whole connection by now */
@@ -194,47 +196,77 @@ static __always_inline void conn_heal_birth(struct sock *sk, struct ps_value *v,
 	bpf_spin_unlock(&v->lock);
 }
 
-/* One record of an inventory: healed, then sent if the reader has not been told this version or, with a
- * generation, if it has not been shown in it. What has ended and was told need not be shown: the reader has ended it. */
-static __always_inline void show_record(struct bpf_iter__bpf_sk_storage_map *ctx)
+/* What is asked of most records, and costs no helper: is there nothing to heal and nothing to tell? */
+static __always_inline bool record_is_shown(const struct ps_value *v, const struct sock *sk,
+					    __u32 generation)
 {
-	__u32 generation = ps_inventory_generation;
-	struct ps_message_record *m;
-	struct sock *sk = ctx->sk;
-	struct ps_value *v;
-	bool fresh;
-	int state;
+	__u8 phase = sock_phase(sk->__sk_common.skc_state);
 
-	v = sk ? bpf_sk_storage_get(&ps_records, sk, 0, 0) : NULL;
-	if (!v)
-		return;
-	state = sk->__sk_common.skc_state;
-	if (v->self != (__u64)sk || sock_phase(state) > v->record.phase)
-		conn_heal(sk, v);
-	if (v->self != (__u64)sk || v->record.phase == PS_PHASE_NONE)
-		return;
+	if (v->self != (__u64)sk || v->told != v->record.version)
+		return false;
 	if (v->record.phase == PS_PHASE_ENDED)
-		conn_heal_birth(sk, v, state);
-	if (v->told == v->record.version &&
-	    (!generation || v->generation == generation || v->record.phase == PS_PHASE_ENDED))
-		return;
-	m = conn_reserve();
+		return phase == PS_PHASE_ENDED;
+	return phase <= v->record.phase && (!generation || v->generation == generation);
+}
+
+/* The reader has this version: it need only hear that the record is there. */
+static __always_inline void show_told(struct ps_value *v, __u32 generation)
+{
+	struct ps_message_shown *m = bpf_ringbuf_reserve(&ps_ring, sizeof(*m), 0);
+
 	if (!m) {
-		ps_inventory_refused++;
+		ps_inventory_full = 1;
 		return;
 	}
+	m->kind = PS_MESSAGE_SHOWN;
 	m->generation = generation;
-	bpf_spin_lock(&v->lock);
-	fresh = v->told != v->record.version || v->generation != generation;
-	if (fresh) {
-		conn_fill(v, m);
-		v->generation = generation;
+	m->id = v->record.id;
+	v->generation = generation;
+	bpf_ringbuf_submit(m, BPF_RB_NO_WAKEUP);
+}
+
+/* A version that the ring refused when it was new. */
+static __always_inline void show_untold(struct ps_value *v, __u32 generation)
+{
+	struct ps_message_record *m = conn_reserve();
+	bool fresh;
+
+	if (!m) {
+		ps_inventory_full = 1;
+		return;
 	}
+	bpf_spin_lock(&v->lock);
+	fresh = conn_copy(v, m);
 	bpf_spin_unlock(&v->lock);
+	v->generation = generation;
 	if (fresh)
 		bpf_ringbuf_submit(m, BPF_RB_NO_WAKEUP);
 	else
 		bpf_ringbuf_discard(m, BPF_RB_NO_WAKEUP);
+}
+
+/* One record of an inventory: healed, then sent if the reader has not been told this version or, with a
+ * generation, named if it has not been shown in it. What has ended and was told is over for the reader, too. */
+static __always_inline void show_record(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	__u32 generation = ps_inventory_generation;
+	struct ps_value *v = ctx->value;
+	struct sock *sk = ctx->sk;
+
+	if (!sk || !v || ps_inventory_full || record_is_shown(v, sk, generation))
+		return;
+	v = bpf_sk_storage_get(&ps_records, sk, 0, 0); /* ctx->value cannot be locked */
+	if (!v)
+		return;
+	conn_heal(sk, v);
+	if (v->self != (__u64)sk || v->record.phase == PS_PHASE_NONE)
+		return;
+	if (v->record.phase == PS_PHASE_ENDED)
+		conn_heal_birth(sk, v, sk->__sk_common.skc_state);
+	if (v->told != v->record.version)
+		show_untold(v, generation);
+	else if (generation && v->record.phase != PS_PHASE_ENDED)
+		show_told(v, generation);
 }
 
 #endif

@@ -100,8 +100,8 @@ __u32 ps_accepts_parked = 0;
 __u32 ps_wake_sent = 0;
 /* The inventory under way: 0 shows what the reader was not told, else all that does not carry this generation. */
 __u32 ps_inventory_generation = 0;
-/* Records that the last pass could not show, since the ring was full: the reader drains and repeats it. */
-__u32 ps_inventory_refused = 0;
+/* 1 from where the pass found the ring full: the reader drains and repeats it. */
+__u32 ps_inventory_full = 0;
 /* Records in SYN_SENT beside a socket in CLOSE that were too young to be judged. */
 __u32 ps_inventory_young = 0;
 /* The adoption pass under way: 1 tags listeners only, 2 takes everything. */

@@ -437,9 +437,19 @@ static void accept_account(struct connections *c, const struct ps_message_accept
 	pools_account(c->pools, &e->state, &view);
 }
 
+/* One that is not here either waits in the pipeline, and is shown by that, or found the mirror full. */
+static void entry_shown(struct connections *c, uint64_t id)
+{
+	struct entry *e = entry_get(c, id);
+
+	if (e)
+		e->shown = c->inventory;
+}
+
 void connections_message(struct connections *c, const void *data, size_t size, uint64_t now_ns)
 {
 	struct ps_message_accept accept;
+	struct ps_message_shown shown;
 	uint32_t kind = 0;
 
 	if (size >= sizeof(kind))
@@ -449,6 +459,9 @@ void connections_message(struct connections *c, const void *data, size_t size, u
 	} else if (kind == PS_MESSAGE_ACCEPT && size == sizeof(accept)) {
 		memcpy(&accept, data, sizeof(accept));
 		accept_account(c, &accept, now_ns);
+	} else if (kind == PS_MESSAGE_SHOWN && size == sizeof(shown)) {
+		memcpy(&shown, data, sizeof(shown));
+		entry_shown(c, shown.id);
 	} else {
 		c->stats.invalid++;
 	}

@@ -94,16 +94,16 @@ static int drain_past(struct inventory *inv)
 	return -EAGAIN;
 }
 
-/* Passes and drains until no record was refused. */
+/* Passes and drains until a pass did not meet a full ring. */
 static int show(struct inventory *inv, uint32_t generation)
 {
 	for (int pass = 0; pass < PASSES_MAX; pass++) {
-		uint32_t refused;
-		int err = probes_inventory(inv->probes, generation, &refused);
+		bool full;
+		int err = probes_inventory(inv->probes, generation, &full);
 
 		if (!err)
 			err = drain_past(inv);
-		if (err || !refused)
+		if (err || !full)
 			return err;
 	}
 	return -EAGAIN;

@@ -412,16 +412,16 @@ int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg)
 	return 0;
 }
 
-int probes_inventory(struct probes *p, uint32_t generation, uint32_t *ret_refused)
+int probes_inventory(struct probes *p, uint32_t generation, bool *ret_full)
 {
 	int err;
 
 	p->skel->bss->ps_inventory_generation = generation;
-	p->skel->bss->ps_inventory_refused = 0;
+	p->skel->bss->ps_inventory_full = 0;
 	p->skel->bss->ps_inventory_young = 0;
 	err = run_iterator(p->links[PROGRAM_INVENTORY]);
 	if (!err)
-		*ret_refused = p->skel->bss->ps_inventory_refused;
+		*ret_full = p->skel->bss->ps_inventory_full != 0;
 	return err;
 }
 

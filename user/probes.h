@@ -83,10 +83,10 @@ int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg);
 
 /*
  * One silent pass over all records: heals those that are behind their socket, and sends what the reader was not told, or,
- * with a generation (not 0, new for each inventory), all that lives and was not shown in it. *ret_refused: how many found
- * the ring full: drain, and pass again.
+ * with a generation (not 0, new for each inventory), all that lives and was not shown in it. *ret_full: it stopped where
+ * the ring was full: drain, and pass again.
  */
-int probes_inventory(struct probes *p, uint32_t generation, uint32_t *ret_refused);
+int probes_inventory(struct probes *p, uint32_t generation, bool *ret_full);
 /* Takes the final records (struct ps_record) that the ring had no room for. */
 int probes_parked(struct probes *p, probes_message_fn *fn, void *arg);
 /* Takes the accept messages that the ring had no room for; nearly free if there are none. Take them before a drain: an accept

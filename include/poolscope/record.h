@@ -96,11 +96,12 @@ struct ps_record {
 enum ps_message_kind {
 	PS_MESSAGE_RECORD = 1,
 	PS_MESSAGE_ACCEPT, /* the accept fallback: names a socket, knows nothing else of it */
+	PS_MESSAGE_SHOWN, /* an inventory met a record whose present version was told before */
 };
 
 struct ps_message_record {
 	__u32 kind;
-	__u32 generation; /* of the inventory that sent it; 0 for an event */
+	__u32 pad;
 	struct ps_record record;
 };
 
@@ -111,6 +112,12 @@ struct ps_message_accept {
 	__u64 accepted_ns;
 	__u32 tgid;
 	__u32 parked; /* 1: it found the ring full and was parked */
+};
+
+struct ps_message_shown {
+	__u32 kind;
+	__u32 generation; /* of the inventory */
+	__u64 id;
 };
 
 /* What is counted by kind in poolscope_events_*_total: the phase of the record, or an accept message. */
@@ -126,5 +133,6 @@ enum ps_event_kind {
 _Static_assert(sizeof(struct ps_record) == 80, "ring and socket memory are paid per byte");
 _Static_assert(sizeof(struct ps_message_record) == 88, "no hidden padding");
 _Static_assert(sizeof(struct ps_message_accept) == 32, "no hidden padding");
+_Static_assert(sizeof(struct ps_message_shown) == 16, "no hidden padding");
 
 #endif

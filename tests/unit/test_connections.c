@@ -1010,6 +1010,7 @@ static void no_bytes_break_an_invariant(void **state)
 
 static void what_an_inventory_does_not_show_is_gone(void **state)
 {
+	struct ps_message_shown shown = {.kind = PS_MESSAGE_SHOWN, .generation = 1, .id = 5};
 	struct engine e = engine_open(10);
 
 	(void)state;
@@ -1017,16 +1018,18 @@ static void what_an_inventory_does_not_show_is_gone(void **state)
 	tell(&e, 2, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2);
 	tell(&e, 3, PS_OUTBOUND, PS_PHASE_STALE, 3);
 	tell(&e, 4, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2);
+	tell(&e, 5, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2);
 	connections_inventory_begin(e.connections);
 	tell(&e, 4, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 2); /* no newer, but shown */
+	connections_message(e.connections, &shown, sizeof(shown), T0);
 	connections_inventory_end(e.connections);
-	assert_int_equal(stats_of(&e).tracked, 1);
+	assert_int_equal(stats_of(&e).tracked, 2);
 	assert_int_equal(nth(&e, 0)->pending, 0);
-	assert_int_equal(nth(&e, 0)->active, 1);
+	assert_int_equal(nth(&e, 0)->active, 2);
 	assert_int_equal(nth(&e, 0)->stale, 0);
 	assert_int_equal(nth(&e, 0)->failed[PS_FAIL_OTHER], 1);
 	assert_int_equal(nth(&e, 0)->closed[PS_CLOSE_OTHER], 1);
-	assert_int_equal(nth(&e, 0)->opened, 3);
+	assert_int_equal(nth(&e, 0)->opened, 4);
 	assert_int_equal(stats_of(&e).corrections, 3);
 	engine_close(&e);
 }
