@@ -35,6 +35,8 @@ else
 BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libcap-ng-dev
 TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl
 FRESH_PACKAGES := debootstrap
+FUZZ_PACKAGES := libclang-rt-14-dev
+VM_PACKAGES := qemu-system-x86 busybox-static cpio xz-utils
 
 # Installs those of $(1) that are missing; not as root: says which and stops. Asking costs 15 ms, so no stamp can be wrong.
 define require
@@ -53,7 +55,7 @@ define require
 	$${install/install/install -q -o DPkg::Lock::Timeout=300}
 endef
 
-.PHONY: deps deps-build deps-test deps-fresh
+.PHONY: deps deps-build deps-test deps-fresh deps-fuzz deps-vm
 deps: deps-build deps-test ## install what is missing for build and tests (Debian packages)
 deps-build: ## ... for the build only
 	$(call require,$(BUILD_PACKAGES))
@@ -61,6 +63,10 @@ deps-test: deps-build ## ... for the tests, too
 	$(call require,$(TEST_PACKAGES))
 deps-fresh: deps-build
 	$(call require,$(FRESH_PACKAGES))
+deps-fuzz: deps-build
+	$(call require,$(FUZZ_PACKAGES))
+deps-vm: deps-test
+	$(call require,$(VM_PACKAGES))
 
 # ---- flags -----------------------------------------------------------------------------------------------------------
 
@@ -92,7 +98,7 @@ link = $(CC) $(CFLAGS) $(ldflags) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
 
 # ---- sources ---------------------------------------------------------------------------------------------------------
 
-lanes := unit kernel scenario real
+lanes := unit kernel scenario real vm
 modules := $(filter-out user/main.c,$(wildcard user/*.c))
 test_sources := $(foreach lane,$(lanes),$(wildcard tests/$(lane)/test_*.c))
 bench_sources := $(wildcard tests/bench/bench_*.c)
@@ -102,6 +108,10 @@ unit_tests := $(filter tests/unit/%,$(test_sources))
 
 test_programs := $(test_sources:%.c=build/%) $(unit_tests:%.c=build/asan/%)
 unit_programs := $(unit_tests:%.c=build/%)
+guest_programs := $(patsubst %.c,build/%,$(filter tests/kernel/% tests/scenario/% tests/vm/%,$(test_sources)))
+fuzz_programs := $(patsubst %.c,build/%,$(wildcard tests/fuzz/fuzz_*.c))
+# the pure ones
+fuzz_modules := $(filter-out user/probes.c user/support.c user/targets.c user/daemon.c user/inventory.c user/http.c user/version.c,$(modules))
 bench_programs := $(bench_sources:%.c=build/%)
 demo := $(if $(wildcard contrib/demo/demo.c),build/demo)
 
@@ -204,6 +214,25 @@ lint: deps-test build/poolscoped ## style, include graph, static analysis, harde
 
 ext: deps-test ## servers for the tests, unpacked into build/ext and not installed
 	@tests/ext build/ext
+
+.PHONY: test-vm verify-report
+test-vm: deps-vm build/poolscoped $(guest_programs) ## kernel tests and scenarios on other kernels, in guests: KERNELS=6.12
+	@tests/vm/run $(KERNELS)
+
+verify-report: deps-vm build/poolscoped $(guest_programs) tracefs ## build/verify-report.txt: what the verifier processes (root)
+	@tests/vm/run --verify $(KERNELS)
+
+# FUZZ_SECONDS each; what breaks is left in build/fuzz.
+.PHONY: fuzz
+fuzz: deps-fuzz $(fuzz_programs) ## libFuzzer on everything that reads foreign bytes, 60 s each (FUZZ_SECONDS=)
+	@for f in $(fuzz_programs); do mkdir -p $$f.corpus; \
+		$$f -max_total_time=$(or $(FUZZ_SECONDS),60) -max_len=4096 -print_final_stats=1 \
+			-artifact_prefix=$$f- $$f.corpus || exit 1; done
+
+build/tests/fuzz/%: tests/fuzz/%.c $(modules) $(wildcard user/*.h include/poolscope/*.h) Makefile | deps-fuzz
+	@mkdir -p $(@D)
+	$(call quiet,FUZZ,$<)$(CLANG) $(cppflags) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
+		$< $(fuzz_modules) -lm -o $@
 
 .PHONY: test-fresh
 test-fresh: need-root deps-fresh ## both README commands on the last commit in a bare Debian (root)

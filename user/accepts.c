@@ -25,10 +25,10 @@ void accepts_add(struct accepts *a, const struct ps_message_accept *m, uint64_t 
 	for (struct accept *w = set; w < set + ACCEPTS_WAYS; w++)
 		if (w->since_ns < oldest->since_ns)
 			oldest = w;
-	if (oldest->since_ns)
-		a->dropped++;
-	else
+	if (!oldest->since_ns)
 		a->count++;
+	else if (oldest->owner)
+		a->dropped++; /* a stranger's most likely concerns no socket of ours */
 	*oldest = (struct accept){
 		.id = id,
 		.accepted_ns = m->accepted_ns,

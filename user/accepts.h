@@ -26,7 +26,7 @@ struct accept {
 struct accepts {
 	struct hash_key key;
 	uint32_t count;
-	uint64_t dropped; /* given up for newer ones */
+	uint64_t dropped; /* of targets, given up for newer ones */
 	uint64_t lost; /* of those that had been parked: their connection never came */
 	struct accept at[ACCEPTS_SETS][ACCEPTS_WAYS];
 };

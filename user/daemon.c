@@ -36,6 +36,7 @@ struct daemon {
 	uint64_t now_ns; /* of the drain under way, or of the last one */
 	uint64_t last_second_ns; /* of daemon_tick(): what is done once a second */
 	uint64_t wrongs; /* see report_wrongs() */
+	uint64_t lost; /* see report_losses() */
 	uint64_t last_scrape_ns;
 	/* what a scrape gathers */
 	uint64_t *queued; /* cookies found in accept queues */
@@ -86,6 +87,23 @@ static void report_wrongs(struct daemon *d)
 		  p.negative, p.unaccounted, c.invalid, c.tombstones_dropped);
 }
 
+static void report_losses(struct daemon *d)
+{
+	struct probes_counters counters;
+	uint64_t lost = 0;
+
+	probes_counters(d->probes, &counters);
+	for (size_t i = 0; i < PS_EVENTS; i++)
+		lost += counters.lost[i];
+	if (lost == d->lost)
+		return;
+	log_warn("%" PRIu64 " records are lost for good: the ring and its parking maps were full. "
+		 "Gauges stay exact, counters lack them (poolscope_events_lost_total); a larger "
+		 "--ring-size helps",
+		 lost - d->lost);
+	d->lost = lost;
+}
+
 /* Adopting again reads whole descriptor tables and waits for a grace period. */
 static void adopt_orphans(struct daemon *d)
 {
@@ -115,6 +133,7 @@ void daemon_tick(void *daemon)
 	d->last_second_ns = d->now_ns;
 	adopt_orphans(d);
 	report_wrongs(d);
+	report_losses(d);
 }
 
 bool daemon_healthy(void *daemon)
@@ -400,17 +419,25 @@ static int open_engine(struct daemon *d, const struct options *options)
 	return err;
 }
 
+/* Not the kernel's or the target's fault: this process may have no more. */
+static bool is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
+
 static enum exit_code attach_targets(struct daemon *d, const struct options *options, char *why,
 				     size_t why_size)
 {
 	struct target_spec specs[OPTIONS_PIDS_MAX];
+	int err;
 
 	for (size_t i = 0; i < options->pid_count; i++)
 		specs[i] = (struct target_spec){.pid = options->pids[i].pid,
 						.name = options->pids[i].name};
-	if (targets_attach(d->targets, specs, options->pid_count, options->follow, daemon_drain, d,
-			   why, why_size))
-		return EXIT_TARGET;
+	err = targets_attach(d->targets, specs, options->pid_count, options->follow, daemon_drain,
+			     d, why, why_size);
+	if (err)
+		return is_shortage(err) ? EXIT_RUNTIME : EXIT_TARGET;
 	if (options->pid_count && inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns))
 		log_warn("the first inventory is incomplete; the next one follows");
 	for (size_t i = 0; i < targets_count(d->targets); i++)
@@ -438,6 +465,8 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 		goto fail;
 	err = probes_open(&d->probes, &config, why, why_size);
 	code = err == -EPERM || err == -EACCES ? EXIT_PRIVILEGE : EXIT_KERNEL;
+	if (is_shortage(err))
+		code = EXIT_RUNTIME;
 	if (err)
 		goto fail;
 	code = check_accept(d, options, support, why, why_size);

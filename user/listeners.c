@@ -23,7 +23,8 @@ struct listeners {
 	size_t row_count;
 	struct socket sockets[LISTENERS_SOCKETS_MAX];
 	size_t socket_count;
-	uint64_t refused;
+	uint64_t over; /* sockets beyond the bound in the reading under way */
+	uint64_t refused; /* the most of any reading */
 };
 
 int listeners_open(struct listeners **ret)
@@ -50,6 +51,7 @@ void listeners_begin(struct listeners *l)
 	}
 	for (size_t i = 0; i < l->socket_count; i++)
 		l->sockets[i].seen = false;
+	l->over = 0;
 }
 
 static struct listeners_row *find_row(struct listeners *l, uint16_t name, uint16_t port)
@@ -92,7 +94,7 @@ static uint32_t growth(struct listeners *l, const struct ps_listener_row *row)
 		}
 	}
 	if (l->socket_count == LISTENERS_SOCKETS_MAX) {
-		l->refused++;
+		l->over++;
 		return 0;
 	}
 	s = &l->sockets[l->socket_count++];
@@ -120,6 +122,14 @@ void listeners_end(struct listeners *l)
 		if (l->sockets[i].seen)
 			l->sockets[kept++] = l->sockets[i];
 	l->socket_count = kept;
+	if (l->over > l->refused)
+		l->refused = l->over;
+	/* a port without listeners has nothing to say, unless something was dropped there */
+	kept = 0;
+	for (size_t i = 0; i < l->row_count; i++)
+		if (l->rows[i].listeners || l->rows[i].dropped)
+			l->rows[kept++] = l->rows[i];
+	l->row_count = kept;
 }
 
 const struct listeners_row *listeners_rows(const struct listeners *l, size_t *ret_count)

@@ -34,7 +34,7 @@ void listeners_add(struct listeners *l, const struct ps_listener_row *row, uint1
 void listeners_end(struct listeners *l);
 
 const struct listeners_row *listeners_rows(const struct listeners *l, size_t *ret_count);
-/* Sockets beyond LISTENERS_SOCKETS_MAX: shown, but their drops are not counted. */
+/* Sockets beyond LISTENERS_SOCKETS_MAX, the most of any reading: shown, but their drops are not counted. */
 uint64_t listeners_refused(const struct listeners *l);
 
 #endif

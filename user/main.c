@@ -48,17 +48,18 @@ static enum exit_code open_http(struct http **ret, const struct options *options
 		.arg = d,
 	};
 	char why[WHY_BYTES];
+	int err;
 
 	for (size_t i = 0; i < options->listen_count; i++) {
 		config.listen[i].address = options->listen[i].address;
 		config.listen[i].len = options->listen[i].len;
 		config.listen[i].text = options->listen[i].text;
 	}
-	if (http_open(ret, &config, why, sizeof(why))) {
-		log_error("%s", why);
-		return EXIT_ADDRESS;
-	}
-	return EXIT_OK;
+	err = http_open(ret, &config, why, sizeof(why));
+	if (!err)
+		return EXIT_OK;
+	log_error("%s", why);
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ? EXIT_RUNTIME : EXIT_ADDRESS;
 }
 
 /* Turns until a signal ends it. */

@@ -22,6 +22,7 @@
 /* Of the ring; then one wake-up comes before the timer. */
 #define WAKE_FRACTION 4
 #define PROCESS_BATCH 512
+#define GRACE_NS (100 * 1000000L)
 #define PARKED_BATCH 4096
 /* What one read() of an iterator may return: the kernel's own buffer (PAGE_SIZE << 3). */
 #define ITER_BYTES (32 * 1024)
@@ -301,10 +302,14 @@ int probes_processes(struct probes *p, probes_process_fn *fn, void *arg)
 	return 0;
 }
 
-int probes_grace_period(void)
+void probes_grace_period(void)
 {
-	/* a synchronize_rcu(): softirqs are RCU readers */
-	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? -errno : 0;
+	const struct timespec while_ = {.tv_nsec = GRACE_NS};
+
+	/* a synchronize_rcu(): softirqs are RCU readers. The kernel refuses it with nohz_full (membarrier(2)); there a
+	 * while must do, and a child that was born longer than that is found by the next inventory. */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		nanosleep(&while_, NULL);
 }
 
 /* Reads an iterator to its end and throws away what it prints. */

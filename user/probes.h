@@ -74,8 +74,8 @@ int probes_processes(struct probes *p, probes_process_fn *fn, void *arg);
 /* Pass 1 or 2 of adoption over one process of the map (bpf/inventory.bpf.h); a grace period lies between.
  * -ESRCH: no such process any more. */
 int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass);
-/* Returns when every softirq that ran at the call is over. */
-int probes_grace_period(void);
+/* Returns when every softirq that ran at the call is over; up to some tens of milliseconds. */
+void probes_grace_period(void);
 
 /* All processes of the host, by rising tgid; all listeners of targets. */
 int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg);

@@ -7,6 +7,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <cap-ng.h>
 #include <errno.h>
 #include <linux/bpf.h>
@@ -157,10 +158,16 @@ static void probe_tracefs(struct support *all, struct feature *f)
 {
 	(void)all;
 	f->present = access(TRACEFS_ACCEPT, R_OK) == 0 || access(DEBUGFS_ACCEPT, R_OK) == 0;
-	say(f, f->present,
-	    f->present ? "syscalls/sys_exit_accept4"
-		       : "cannot read " TRACEFS_ACCEPT ": mount it with 'mount -t tracefs tracefs "
-			 "/sys/kernel/tracing'; needed only where fexit is refused");
+	if (f->present)
+		say(f, true, "syscalls/sys_exit_accept4");
+	else if (access("/sys/kernel/tracing", X_OK) && errno == EACCES)
+		say(f, false,
+		    "/sys/kernel/tracing may not be read by this user: run as root; needed only where fexit is "
+		    "refused");
+	else
+		say(f, false,
+		    "cannot read " TRACEFS_ACCEPT ": mount it with 'mount -t tracefs tracefs "
+		    "/sys/kernel/tracing'; needed only where fexit is refused");
 }
 
 static const struct {
@@ -193,6 +200,7 @@ void support_probe(struct support *ret)
 		ret->of[i].need = table[i].need;
 		say(&ret->of[i], false, "not asked");
 	}
+	libbpf_set_print(NULL); /* what is absent is told below, in our words */
 	ret->optmem_max = read_optmem_max();
 	for (size_t i = 0; i < FEATURES; i++) {
 		table[i].probe(ret, &ret->of[i]);

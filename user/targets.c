@@ -72,7 +72,7 @@ void targets_clean_name(const char *comm, char ret[SERIES_NAME_MAX + 1])
 
 	while (*comm) {
 		size_t len = utf8_char(comm);
-		bool good = len && (unsigned char)*comm >= 0x20 && *comm != 0x7f;
+		bool good = len && !utf8_is_control(comm);
 		const char *from = good ? comm : replacement;
 		size_t n = good ? len : sizeof(replacement) - 1;
 
@@ -292,10 +292,10 @@ static int adopt(struct targets *t, const struct snapshot *s, uint32_t first, ui
 		 void (*drain)(void *arg), void *arg)
 {
 	for (unsigned int pass = 1; pass <= 2; pass++) {
-		int err = pass == 2 ? probes_grace_period() : 0;
+		int err;
 
-		if (err)
-			return err;
+		if (pass == 2)
+			probes_grace_period();
 		for (size_t i = 0; i < s->count; i++) {
 			const struct process *process = &s->at[i];
 
@@ -321,6 +321,14 @@ static void undo(struct targets *t, const struct snapshot *s, size_t first, uint
 	t->count = first;
 }
 
+/* Hands on err, having said what it is of. */
+static int told(int err, const char *what, char *why, size_t why_size)
+{
+	if (err)
+		snprintf(why, why_size, "cannot %s: %s", what, strerror(-err));
+	return err;
+}
+
 int targets_attach(struct targets *t, const struct target_spec *specs, size_t count, bool follow,
 		   void (*drain)(void *arg), void *arg, char *why, size_t why_size)
 {
@@ -329,25 +337,22 @@ int targets_attach(struct targets *t, const struct target_spec *specs, size_t co
 	uint32_t first_id = t->last_id + 1;
 	int err;
 
-	snprintf(why, why_size, "cannot read the processes of the host");
-	err = snapshot_take(&s, t->probes);
+	err = told(snapshot_take(&s, t->probes), "read the processes of the host", why, why_size);
 	for (size_t i = 0; i < count && !err; i++)
 		err = check_spec(t, &s, &specs[i], why, why_size);
 	for (size_t i = 0; i < count && !err; i++)
 		err = add_target(t, snapshot_find(&s, (uint32_t)specs[i].pid), &specs[i], follow,
 				 why, why_size);
-	if (!err) {
-		snprintf(why, why_size, "cannot read the descendants");
-		err = snapshot_take(&s, t->probes);
-	}
 	if (!err)
-		err = add_descendants(t, &s);
+		err = told(snapshot_take(&s, t->probes), "read the processes of the host", why,
+			   why_size);
+	if (!err)
+		err = told(add_descendants(t, &s), "follow the descendants", why, why_size);
 	if (!err)
 		err = check_alive(t, &s, first, why, why_size);
-	if (!err) {
-		snprintf(why, why_size, "cannot read the descriptor tables");
-		err = adopt(t, &s, first_id, t->last_id, drain, arg);
-	}
+	if (!err)
+		err = told(adopt(t, &s, first_id, t->last_id, drain, arg),
+			   "read the descriptor tables", why, why_size);
 	if (err)
 		undo(t, &s, first, first_id);
 	free(s.at);

@@ -5,6 +5,7 @@
 #ifndef UTF8_H
 #define UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -36,6 +37,14 @@ static inline size_t utf8_char(const char *s)
 		if ((b[i] & 0xc0) != 0x80)
 			return 0;
 	return len;
+}
+
+/* Whether the valid character at s is a control character: C0, DEL or C1. */
+static inline bool utf8_is_control(const char *s)
+{
+	const unsigned char *b = (const unsigned char *)s;
+
+	return b[0] < 0x20 || b[0] == 0x7f || (b[0] == 0xc2 && b[1] < 0xa0);
 }
 
 #endif

@@ -16,10 +16,14 @@ refreshes=3
 refresh_s=2
 started=()
 
-if [[ -n $duration && ! $duration =~ ^[0-9]+$ ]]; then
-	echo "DURATION is a number of seconds, not '$duration'" >&2
+# A number without leading zeros, from 1 to $3: bash would read 08 as octal.
+want_number() { # name, value, most
+	[[ $2 =~ ^[1-9][0-9]{0,8}$ && $2 -le $3 ]] && return
+	echo "$1 is a number from 1 to $3, not '$2'" >&2
 	exit 2
-fi
+}
+want_number PORT "$port" 65535
+[ -z "$duration" ] || want_number DURATION "$duration" 31536000
 
 finish() {
 	trap '' INT TERM
@@ -34,7 +38,7 @@ get() {
 	local socket
 	{ exec {socket}<>"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null || return 1
 	printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$1" >&"$socket"
-	cat <&"$socket"
+	timeout 5 cat <&"$socket" # a stranger's server may never answer
 	exec {socket}>&-
 }
 

@@ -535,7 +535,7 @@ static size_t count_adopted(const struct fixture *f, uint8_t direction, uint8_t 
 static void adopt(struct fixture *f, pid_t pid)
 {
 	assert_int_equal(probes_adopt(f->probes, (uint32_t)pid, 1), 0);
-	assert_int_equal(probes_grace_period(), 0);
+	probes_grace_period();
 	assert_int_equal(probes_adopt(f->probes, (uint32_t)pid, 2), 0);
 }
 

@@ -116,6 +116,18 @@ static void drops_never_fall_when_a_listener_closes(void **state)
 	assert_int_equal(only_row(l)->dropped, 11);
 }
 
+static void a_port_that_dropped_nothing_leaves_with_its_last_listener(void **state)
+{
+	struct ps_listener_row r = row(1, 80, 0);
+	struct listeners *l = *state;
+	size_t count;
+
+	read_rows(l, &r, 1);
+	read_rows(l, NULL, 0);
+	listeners_rows(l, &count);
+	assert_int_equal(count, 0);
+}
+
 static void ports_beyond_the_bound_are_summed_as_port_0(void **state)
 {
 	struct listeners *l = *state;
@@ -153,6 +165,9 @@ static void sockets_beyond_the_bound_are_shown_and_counted(void **state)
 	assert_int_equal(only_row(l)->listeners, LISTENERS_SOCKETS_MAX + 5);
 	assert_int_equal(only_row(l)->dropped, LISTENERS_SOCKETS_MAX);
 	assert_int_equal(listeners_refused(l), 5);
+	listeners_begin(l);
+	listeners_end(l);
+	assert_int_equal(listeners_refused(l), 5); /* counts sockets, not readings */
 }
 
 int main(void)
@@ -165,6 +180,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(drops_never_fall_when_a_listener_closes, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			a_port_that_dropped_nothing_leaves_with_its_last_listener, setup, teardown),
 		cmocka_unit_test_setup_teardown(ports_beyond_the_bound_are_summed_as_port_0, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(sockets_beyond_the_bound_are_shown_and_counted,

@@ -35,6 +35,8 @@ static void control_characters_and_bad_utf8_are_replaced(void **state)
 	(void)state;
 	assert_clean("a\nb", "a" FFFD "b");
 	assert_clean("\x7f", FFFD);
+	assert_clean("\xc2\x85\xc2\x9b\xc2\xa0",
+		     FFFD FFFD "\xc2\xa0"); /* C1; but no-break space is none */
 	assert_clean("x\xff\xfey", "x" FFFD FFFD "y");
 	assert_clean("cut\xe2\x82", "cut" FFFD FFFD);
 }

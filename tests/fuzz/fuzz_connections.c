@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Any bytes as ring messages, in any order, with drains, inventories and repeats between: no crash, no gauge below 0, and what
+ * metrics.md says adds up does so after each input. Messages come raw (any size and content) and as records made of few
+ * ids and owners, so that they meet.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connections.h"
+#include "histogram.h"
+#include "series.h"
+#include "util.h"
+
+#define INPUT_MAX 65536
+
+struct input {
+	const uint8_t *at;
+	size_t left;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint8_t take(struct input *in)
+{
+	if (!in->left)
+		return 0;
+	in->left--;
+	return *in->at++;
+}
+
+static void tell_raw(struct connections *c, struct input *in)
+{
+	size_t size = take(in);
+
+	if (size > in->left)
+		size = in->left;
+	connections_message(c, in->at, size, NSEC_PER_SEC);
+	in->at += size;
+	in->left -= size;
+}
+
+static void tell_record(struct connections *c, struct input *in, bool parked)
+{
+	struct ps_message_record m = {.kind = PS_MESSAGE_RECORD};
+	struct ps_record *r = &m.record;
+	uint8_t bits = take(in);
+
+	r->id = 1 + bits % 8;
+	r->owner = bits >> 3 & 3;
+	r->birth_owner = bits >> 5 & 3;
+	r->version = take(in) % 8;
+	r->phase = take(in) % (PS_PHASES + 1);
+	r->direction = take(in) % 2;
+	r->flags = take(in);
+	r->reason = take(in) % (PS_CLOSES + 1);
+	r->attempt_ns = take(in);
+	r->established_ns = take(in);
+	r->accepted_ns = take(in);
+	r->closed_ns = take(in);
+	r->peer[15] = take(in) % 4;
+	if (parked)
+		connections_parked(c, r);
+	else
+		connections_message(c, &m, sizeof(m), NSEC_PER_SEC);
+}
+
+static void tell_accept(struct connections *c, struct input *in)
+{
+	struct ps_message_accept m = {.kind = PS_MESSAGE_ACCEPT};
+
+	m.cookie = take(in) % 9;
+	m.owner = take(in) % 4;
+	m.accepted_ns = take(in);
+	m.parked = take(in) & 1;
+	connections_message(c, &m, sizeof(m), NSEC_PER_SEC);
+}
+
+static void tell_shown(struct connections *c, struct input *in)
+{
+	struct ps_message_shown m = {.kind = PS_MESSAGE_SHOWN, .generation = 1};
+
+	m.id = take(in) % 9;
+	connections_message(c, &m, sizeof(m), NSEC_PER_SEC);
+}
+
+static void step(struct connections *c, struct input *in)
+{
+	uint32_t owners[2];
+
+	switch (take(in) % 8) {
+	case 0:
+		tell_raw(c, in);
+		break;
+	case 1:
+		tell_accept(c, in);
+		break;
+	case 2:
+		connections_drained(c, take(in), take(in));
+		break;
+	case 3:
+		connections_inventory_begin(c);
+		break;
+	case 4:
+		connections_inventory_end(c);
+		break;
+	case 5:
+		tell_shown(c, in);
+		connections_orphan_owners(c, take(in) * NSEC_PER_SEC, owners, 2);
+		break;
+	default:
+		tell_record(c, in, take(in) & 1);
+	}
+}
+
+static void check(bool good)
+{
+	if (!good)
+		abort();
+}
+
+static void check_series(const struct series *s, const struct pools_config *config)
+{
+	uint64_t closed = 0, failed = 0;
+
+	for (int i = 0; i < PS_CLOSES; i++)
+		closed += s->closed[i];
+	for (int i = 0; i < PS_FAILS; i++)
+		failed += s->failed[i];
+	check(s->active >= 0 && s->pending >= 0 && s->stale >= 0);
+	check(s->opened + s->adopted == (uint64_t)s->active + closed + s->handed_over);
+	check(histogram_count(&s->handshake, &config->handshake) <= s->opened);
+	check(histogram_count(&s->lifetime, &config->lifetime) <= closed);
+	if (s->key.direction == PS_OUTBOUND)
+		check(s->attempts == s->opened + (uint64_t)s->pending + failed);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct pools_config config = {.peers_max = 3, .series_max = 5};
+	struct input in = {data, size < INPUT_MAX ? size : INPUT_MAX};
+	static const uint8_t key[16] = {1};
+	struct connections_stats stats;
+	struct connections *c;
+	struct pools *p;
+
+	histogram_bounds_handshake(&config.handshake);
+	histogram_bounds_lifetime(&config.lifetime);
+	check(!pools_open(&p, &config));
+	check(!pools_add_owner(p, 1, "one") && !pools_add_owner(p, 2, "two") &&
+	      !pools_add_owner(p, 3, "one"));
+	check(!connections_open(&c, 4, p, key));
+	while (in.left)
+		step(c, &in);
+	connections_stats(c, &stats);
+	check(!stats.negative && stats.tracked <= stats.limit);
+	for (uint32_t i = 0; i < series_count(pools_series(p)); i++)
+		check_series(series_at(pools_series(p), i), &config);
+	connections_close(c);
+	pools_close(p);
+	return 0;
+}
