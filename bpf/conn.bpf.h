@@ -96,6 +96,7 @@ static __always_inline bool conn_park(struct ps_value *v)
 static __always_inline bool conn_submit(struct ps_value *v, struct ps_message_record *m, bool fresh)
 {
 	struct ps_counters *c;
+	bool kept;
 
 	if (fresh)
 		bpf_ringbuf_submit(m, ring_flags());
@@ -103,14 +104,16 @@ static __always_inline bool conn_submit(struct ps_value *v, struct ps_message_re
 		bpf_ringbuf_discard(m, BPF_RB_NO_WAKEUP);
 	if (m || v->record.phase == PS_PHASE_NONE || v->told == v->record.version)
 		return true;
-	c = counters();
-	if (c)
-		__sync_fetch_and_add(&c->refused[conn_event_kind(&v->record)], 1);
 	bpf_spin_lock(&v->lock);
 	if (v->told != v->record.version)
 		v->record.flags |= PS_REFUSED;
 	bpf_spin_unlock(&v->lock);
-	return v->record.phase == PS_PHASE_ENDED && conn_park(v);
+	kept = v->record.phase == PS_PHASE_ENDED && conn_park(v);
+	/* counted last: an inventory that answers this count finds the record parked or untold */
+	c = counters();
+	if (c)
+		__sync_fetch_and_add(&c->refused[conn_event_kind(&v->record)], 1);
+	return kept;
 }
 
 /* What a transition says of the socket, read before the lock is taken. */
@@ -164,6 +167,7 @@ static __always_inline void conn_clear(struct ps_value *v, const struct sock *sk
 	v->self = (__u64)sk;
 	v->told = 0;
 	v->generation = 0;
+	v->adopting = 0;
 }
 
 /* A child that still carries its listener's record becomes one of its own. Call in a hold. */
@@ -189,7 +193,11 @@ static __always_inline bool conn_advance(struct ps_value *v, const struct sock *
 	}
 	if (s->phase <= r->phase || !r->birth_owner || (r->phase == PS_PHASE_NONE && !established))
 		return false;
-	if (established && r->phase < PS_PHASE_ESTABLISHED) {
+	if (v->adopting && r->phase == PS_PHASE_NONE) {
+		r->flags |=
+			PS_ADOPTED; /* it came between the making of the record and its filling */
+		conn_set_tuple(r, s);
+	} else if (established && r->phase < PS_PHASE_ESTABLISHED) {
 		r->flags |= PS_OPENED;
 		if (r->owner != r->birth_owner)
 			r->flags |= PS_HANDED; /* accepted before it was established (Fast Open) */
@@ -313,56 +321,59 @@ static __always_inline void conn_connect(struct sock *sk)
 	conn_submit(v, m, fresh);
 }
 
-/* A value for a socket that is met in the middle of its life. False: not a state that is counted. */
-static __always_inline bool conn_met(struct sock *sk, __u32 owner, int state, struct ps_value *ret)
+/* Call in a hold, on a record without a phase: what a socket is when it is met in the middle of its life. CLOSE_WAIT is stale
+ * only: it stopped being active before we came. False: not a state that is counted. */
+static __always_inline bool conn_meet(struct ps_value *v, const struct sock *sk,
+				      const struct conn_seen *s)
 {
-	struct ps_record *r = &ret->record;
-	struct conn_seen s = {};
+	struct ps_record *r = &v->record;
+	int state = sk->__sk_common.skc_state;
 
-	s.cookie = bpf_get_socket_cookie(sk);
-	conn_see_tuple(sk, &s);
-	conn_set_tuple(r, &s);
-	switch (state) {
-	case TCP_SYN_SENT:
+	if (state == TCP_SYN_SENT)
 		r->flags = PS_ATTEMPTED;
-		r->direction = PS_OUTBOUND;
-		break;
-	case TCP_ESTABLISHED:
+	else if (state == TCP_ESTABLISHED)
 		r->flags = PS_ADOPTED;
-		r->direction = sock_direction(sk);
-		break;
-	case TCP_CLOSE_WAIT: /* stale only: it stopped being active before we came */
-		r->direction = sock_direction(sk);
-		break;
-	default:
+	else if (state != TCP_CLOSE_WAIT)
 		return false;
-	}
+	if (state == TCP_SYN_SENT)
+		r->direction = PS_OUTBOUND;
+	conn_set_tuple(r, s);
 	r->phase = sock_phase(state);
-	r->id = s.cookie & PS_COOKIE_MASK;
-	r->owner = owner;
-	r->birth_owner = owner;
-	r->version = 1;
-	ret->self = (__u64)sk;
+	r->version++;
 	return true;
 }
 
+static __always_inline bool conn_is_met(int state)
+{
+	return state == TCP_SYN_SENT || state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT;
+}
+
 /*
- * Takes a socket without a record: one in a target's descriptor table or accept queue, or accepted by a target from a stranger's listener.
- * The record is born whole, since a transition may come at any time; one that came while it was
- * born found none, so the state is read once more.
+ * Takes a socket without a record: one in a target's descriptor table or accept queue, or accepted by a target from a
+ * stranger's listener. A transition may come at any time: the record is made without a phase, and the hold that fills it reads
+ * the state. A transition that came first has filled it; one whose program ran before the record was made, and whose
+ * state is stored after it was filled, is healed by the inventory that follows every adoption.
  */
 static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
 {
-	int state = sk->__sk_common.skc_state, later;
-	struct ps_value init = {}, *v;
+	struct ps_value init = {.adopting = 1}, *v;
 	struct ps_message_record *m;
-	bool fresh;
+	struct conn_seen s = {};
+	bool fresh = false;
 
-	v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
-	if (v && v->self == (__u64)sk)
-		return; /* it keeps its owner */
-	if (!conn_met(sk, owner, state, &init))
+	if (!conn_is_met(sk->__sk_common.skc_state))
 		return;
+	v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+	if (v &&
+	    (v->self != (__u64)sk || v->record.phase != PS_PHASE_NONE || v->record.birth_owner))
+		return; /* it keeps its owner */
+	s.cookie = bpf_get_socket_cookie(sk);
+	conn_see_tuple(sk, &s);
+	init.self = (__u64)sk;
+	init.record.id = s.cookie & PS_COOKIE_MASK;
+	init.record.owner = owner;
+	init.record.birth_owner = owner;
+	init.record.direction = sock_direction(sk);
 	v = bpf_sk_storage_get(&ps_records, sk, &init, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!v) {
 		count_refusal(PS_REFUSAL_MEMORY);
@@ -370,12 +381,15 @@ static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
 	}
 	m = conn_reserve();
 	bpf_spin_lock(&v->lock);
-	fresh = conn_copy(v, m);
+	if (v->self == (__u64)sk && v->record.phase == PS_PHASE_NONE && !v->record.birth_owner) {
+		conn_clear(v, sk, owner); /* a stranger's, from a life that we did not count */
+		v->record.direction = init.record.direction;
+		v->adopting = 1;
+	}
+	if (v->adopting && v->record.phase == PS_PHASE_NONE)
+		fresh = conn_meet(v, sk, &s) && conn_copy(v, m);
 	bpf_spin_unlock(&v->lock);
 	conn_submit(v, m, fresh);
-	later = sk->__sk_common.skc_state;
-	if (later != state)
-		conn_transition(sk, v, state, later);
 }
 
 /*

@@ -169,30 +169,35 @@ static __always_inline void conn_heal(struct sock *sk, struct ps_value *v)
 	s.was_established = s.phase >= PS_PHASE_STALE && state != TCP_CLOSE;
 	/* sk_err may have been read by now: nobody can say who ended one in CLOSE */
 	s.close = state == TCP_CLOSE ? PS_CLOSE_OTHER : sock_close_reason(sk, state);
-	if (s.phase != PS_PHASE_NONE && conn_advance(v, sk, &s))
-		r->flags |= PS_HEALED;
+	if (s.phase != PS_PHASE_NONE && conn_advance(v, sk, &s) && !v->adopting)
+		r->flags |= PS_HEALED; /* else it is adoption that is completed */
 	bpf_spin_unlock(&v->lock);
 }
 
 /* A socket that lives although its record ended a while ago: the begin of its next life was skipped. CLOSE_WAIT is left
- * out: closed_ns is of its begin, so it says nothing of how old the end is. */
-static __always_inline void conn_heal_birth(struct sock *sk, struct ps_value *v, int state)
+ * out: closed_ns is of its begin, so it says nothing of how old the end is. An end that was not told goes first. Either
+ * way it is looked at again soon. */
+static __always_inline void conn_heal_birth(struct sock *sk, struct ps_value *v)
 {
-	struct ps_value init = {};
-	__u64 id;
+	int state = sk->__sk_common.skc_state;
+	__u64 now_ns = bpf_ktime_get_ns();
+	struct ps_record *r = &v->record;
+	struct conn_seen s = {};
+	__u8 direction;
 
 	if (state != TCP_SYN_SENT && state != TCP_ESTABLISHED)
 		return;
-	if (bpf_ktime_get_ns() - v->record.closed_ns < TRANSITION_NS ||
-	    !conn_met(sk, v->record.owner, state, &init))
-		return;
-	conn_end(sk, v);
+	ps_inventory_young++;
+	conn_see_tuple(sk, &s);
+	direction = sock_direction(sk);
 	bpf_spin_lock(&v->lock);
-	conn_clear(v, sk, v->record.owner);
-	id = v->record.id;
-	v->record = init.record;
-	v->record.id = id;
-	v->record.flags |= PS_HEALED;
+	if (r->phase == PS_PHASE_ENDED && v->told == r->version &&
+	    now_ns - r->closed_ns >= TRANSITION_NS) {
+		conn_clear(v, sk, r->owner);
+		r->direction = direction;
+		if (conn_meet(v, sk, &s))
+			r->flags |= PS_HEALED;
+	}
 	bpf_spin_unlock(&v->lock);
 }
 
@@ -204,9 +209,9 @@ static __always_inline bool record_is_shown(const struct ps_value *v, const stru
 
 	if (v->self != (__u64)sk || v->told != v->record.version)
 		return false;
-	if (v->record.phase == PS_PHASE_ENDED)
-		return phase == PS_PHASE_ENDED;
-	return phase <= v->record.phase && (!generation || v->generation == generation);
+	if (v->record.phase == PS_PHASE_ENDED ? phase != PS_PHASE_ENDED : phase > v->record.phase)
+		return false;
+	return !generation || v->generation == generation;
 }
 
 /* The reader has this version: it need only hear that the record is there. */
@@ -222,6 +227,7 @@ static __always_inline void show_told(struct ps_value *v, __u32 generation)
 	m->generation = generation;
 	m->id = v->record.id;
 	v->generation = generation;
+	v->adopting = 0;
 	bpf_ringbuf_submit(m, BPF_RB_NO_WAKEUP);
 }
 
@@ -238,15 +244,20 @@ static __always_inline void show_untold(struct ps_value *v, __u32 generation)
 	bpf_spin_lock(&v->lock);
 	fresh = conn_copy(v, m);
 	bpf_spin_unlock(&v->lock);
-	v->generation = generation;
-	if (fresh)
-		bpf_ringbuf_submit(m, BPF_RB_NO_WAKEUP);
-	else
+	if (!fresh) { /* told meanwhile */
 		bpf_ringbuf_discard(m, BPF_RB_NO_WAKEUP);
+		if (generation)
+			show_told(v, generation);
+		return;
+	}
+	v->generation = generation;
+	v->adopting = 0;
+	bpf_ringbuf_submit(m, BPF_RB_NO_WAKEUP);
 }
 
 /* One record of an inventory: healed, then sent if the reader has not been told this version or, with a
- * generation, named if it has not been shown in it. What has ended and was told is over for the reader, too. */
+ * generation, named if it has not been shown in it. Ended ones as well: between `told` and its place in the parking map
+ * a final is nowhere else to be seen. A walk never parks: what it cannot send stays untold for the next pass. */
 static __always_inline void show_record(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	__u32 generation = ps_inventory_generation;
@@ -262,10 +273,10 @@ static __always_inline void show_record(struct bpf_iter__bpf_sk_storage_map *ctx
 	if (v->self != (__u64)sk || v->record.phase == PS_PHASE_NONE)
 		return;
 	if (v->record.phase == PS_PHASE_ENDED)
-		conn_heal_birth(sk, v, sk->__sk_common.skc_state);
+		conn_heal_birth(sk, v);
 	if (v->told != v->record.version)
 		show_untold(v, generation);
-	else if (generation && v->record.phase != PS_PHASE_ENDED)
+	else if (generation)
 		show_told(v, generation);
 }
 

@@ -21,7 +21,7 @@ struct ps_value {
 	__u32 told; /* last version that is in the ring */
 	__u32 generation; /* inventory that showed it last */
 	__be16 sport; /* inet_sport at SYN_SENT */
-	__u16 pad;
+	__u16 adopting; /* 1: made by adoption, and not yet shown by an inventory */
 	__u64 self; /* address of the sock it was made for: another one means a clone not initialised yet */
 	struct ps_record record;
 };

@@ -5,37 +5,88 @@
  */
 #include "accepts.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "util.h"
 
-#define WAIT_NS (200 * NSEC_PER_MSEC)
+#define REPORT_NS (200 * NSEC_PER_MSEC)
+#define FORGET_NS (3 * NSEC_PER_SEC)
+
+#define SETS_MIN 64
+
+int accepts_init(struct accepts *a, const struct hash_key *key)
+{
+	a->key = *key;
+	a->sets = SETS_MIN;
+	a->at = calloc(a->sets, sizeof(*a->at));
+	return a->at ? 0 : -ENOMEM;
+}
+
+void accepts_done(struct accepts *a)
+{
+	free(a->at);
+	a->at = NULL;
+}
 
 static struct accept *set_of(struct accepts *a, uint64_t id)
 {
-	return a->at[hash_u64(&a->key, id) % ACCEPTS_SETS];
+	return a->at[hash_u64(&a->key, id) & (a->sets - 1)];
 }
 
-void accepts_add(struct accepts *a, const struct ps_message_accept *m, uint64_t now_ns)
+/* Without a cookie there is no id to find it by; the time spreads such accepts over the sets. */
+static uint64_t key_of(const struct accept *w)
 {
-	uint64_t id = m->cookie & PS_COOKIE_MASK;
-	/* without a cookie there is no id to find it by; the time spreads such accepts over the sets */
-	struct accept *set = set_of(a, id ? id : m->accepted_ns), *oldest = set;
+	return w->id ? w->id : w->accepted_ns;
+}
+
+static struct accept *oldest_of(struct accept *set)
+{
+	struct accept *oldest = set;
 
 	for (struct accept *w = set; w < set + ACCEPTS_WAYS; w++)
 		if (w->since_ns < oldest->since_ns)
 			oldest = w;
-	if (!oldest->since_ns)
-		a->count++;
-	else if (oldest->owner)
-		a->dropped++; /* a stranger's most likely concerns no socket of ours */
-	*oldest = (struct accept){
-		.id = id,
+	return oldest;
+}
+
+/* Twice as many sets: each old one is spread over two, so all have room. */
+static void grow(struct accepts *a)
+{
+	struct accept(*old)[ACCEPTS_WAYS] = a->at;
+	struct accept *w = &old[0][0], *end = w + (size_t)a->sets * ACCEPTS_WAYS;
+	struct accept(*more)[ACCEPTS_WAYS] = calloc(2 * (size_t)a->sets, sizeof(*more));
+
+	if (!more)
+		return;
+	a->at = more;
+	a->sets *= 2;
+	for (; w < end; w++)
+		if (w->since_ns)
+			*oldest_of(set_of(a, key_of(w))) = *w;
+	free(old);
+}
+
+void accepts_add(struct accepts *a, const struct ps_message_accept *m, uint64_t now_ns)
+{
+	struct accept new = {
+		.id = m->cookie & PS_COOKIE_MASK,
 		.accepted_ns = m->accepted_ns,
 		.since_ns = now_ns ? now_ns : 1,
 		.owner = m->owner,
-		.parked = m->parked,
+		.parked = m->parked != 0,
 	};
+	struct accept *place = oldest_of(set_of(a, key_of(&new)));
+
+	if (place->since_ns && a->sets < ACCEPTS_SETS_MAX) {
+		grow(a);
+		place = oldest_of(set_of(a, key_of(&new)));
+	}
+	if (!place->since_ns)
+		a->count++;
+	else if (place->owner)
+		a->dropped++; /* a stranger's most likely concerns no socket of ours */
+	*place = new;
 }
 
 bool accepts_take(struct accepts *a, uint64_t id, struct accept *ret)
@@ -69,13 +120,16 @@ static bool add_owner(uint32_t owner, uint32_t *owners, uint32_t max, uint32_t *
 
 uint32_t accepts_expire(struct accepts *a, uint64_t now_ns, uint32_t *owners, uint32_t max)
 {
-	struct accept *w = &a->at[0][0], *end = w + (size_t)ACCEPTS_SETS * ACCEPTS_WAYS;
+	struct accept *w = &a->at[0][0], *end = w + (size_t)a->sets * ACCEPTS_WAYS;
 	uint32_t count = 0;
 
 	for (; a->count && w < end; w++) {
-		if (!w->since_ns || w->since_ns > now_ns || now_ns - w->since_ns < WAIT_NS)
+		if (!w->since_ns || w->since_ns > now_ns || now_ns - w->since_ns < REPORT_NS)
 			continue;
-		if (w->owner && !add_owner(w->owner, owners, max, &count))
+		if (w->owner && !w->reported && !add_owner(w->owner, owners, max, &count))
+			continue;
+		w->reported = true;
+		if (now_ns - w->since_ns < FORGET_NS)
 			continue;
 		a->lost += w->parked != 0;
 		w->since_ns = 0;

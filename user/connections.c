@@ -64,7 +64,7 @@ struct connections {
 	struct tombstone *tombstones; /* a ring of a power of two */
 	uint32_t tombstone_mask, tombstone_first, tombstone_count, unstamped;
 	uint32_t tombstone_limit;
-	struct accepts *accepts;
+	struct accepts accepts;
 	uint32_t taken, asked, accounted; /* places in the pipeline, not wrapped */
 	struct taken pipeline[PIPELINE];
 	uint32_t inventory; /* counts them; entries that carry less were not shown since it began */
@@ -89,12 +89,10 @@ int connections_open(struct connections **ret, uint32_t limit, struct pools *poo
 	c->tombstone_mask = TOMBSTONES_MIN - 1;
 	c->entries = memory_zeroed(ENTRIES_MIN * sizeof(*c->entries));
 	c->tombstones = calloc(TOMBSTONES_MIN, sizeof(*c->tombstones));
-	c->accepts = calloc(1, sizeof(*c->accepts));
-	if (!c->entries || !c->tombstones || !c->accepts) {
+	if (!c->entries || !c->tombstones || accepts_init(&c->accepts, &c->key)) {
 		connections_close(c);
 		return -ENOMEM;
 	}
-	c->accepts->key = c->key;
 	*ret = c;
 	return 0;
 }
@@ -104,7 +102,7 @@ void connections_close(struct connections *c)
 	if (!c)
 		return;
 	memory_free(c->entries, (c->mask + 1UL) * sizeof(*c->entries));
-	free(c->accepts);
+	accepts_done(&c->accepts);
 	free(c->tombstones);
 	free(c);
 }
@@ -346,8 +344,8 @@ static void record_account(struct connections *c, struct taken *t)
 
 	if (!e)
 		return;
-	if (!e->version && r->direction == PS_INBOUND && accepts_take(c->accepts, r->id, &accept) &&
-	    !r->accepted_ns) {
+	if (!e->version && r->direction == PS_INBOUND &&
+	    accepts_take(&c->accepts, r->id, &accept) && !r->accepted_ns) {
 		record_accept(r, accept.owner, accept.accepted_ns);
 		c->stats.events[PS_EVENT_ACCEPT]++;
 	}
@@ -422,7 +420,7 @@ static void accept_account(struct connections *c, const struct ps_message_accept
 	pipeline_run(c, 0); /* in the order of the ring */
 	e = entry_get(c, id);
 	if (!e) {
-		accepts_add(c->accepts, m, now_ns);
+		accepts_add(&c->accepts, m, now_ns);
 		return;
 	}
 	if (e->direction != PS_INBOUND || e->state.counted & POOLS_ACCEPTED)
@@ -515,7 +513,7 @@ uint32_t connections_orphan_owners(struct connections *c, uint64_t now_ns, uint3
 				   uint32_t max)
 {
 	pipeline_run(c, 0);
-	return accepts_expire(c->accepts, now_ns, owners, max);
+	return accepts_expire(&c->accepts, now_ns, owners, max);
 }
 
 void connections_queued(struct connections *c, uint64_t cookie)
@@ -542,6 +540,6 @@ void connections_stats(struct connections *c, struct connections_stats *ret)
 	pools_stats(c->pools, &pools);
 	*ret = c->stats;
 	ret->negative = pools.negative;
-	ret->accepts_dropped = c->accepts->dropped;
-	ret->accepts_lost += c->accepts->lost;
+	ret->accepts_dropped = c->accepts.dropped;
+	ret->accepts_lost += c->accepts.lost;
 }

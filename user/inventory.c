@@ -35,7 +35,8 @@ struct inventory {
 	uint64_t last_ns, last_all_ns;
 	uint32_t generation;
 	bool again; /* the last one was incomplete, or met what it could not judge yet */
-	struct losses seen;
+	struct losses previous; /* of the turn before */
+	struct losses seen; /* what the last inventory has answered */
 	uint64_t counts[INVENTORY_CAUSES];
 };
 
@@ -141,7 +142,8 @@ static int run(struct inventory *inv, enum inventory_cause cause, bool all, uint
 {
 	int err;
 
-	inv->seen = read_losses(inv);
+	/* A skipped run is counted before its sk_state is stored, so what came since the turn before is answered once more. */
+	inv->seen = inv->previous;
 	inv->counts[cause]++;
 	inv->last_ns = now_ns;
 	err = take(inv, cause, all);
@@ -156,20 +158,26 @@ int inventory_take(struct inventory *inv, enum inventory_cause cause, uint64_t n
 	return run(inv, cause, true, now_ns);
 }
 
-int inventory_turn(struct inventory *inv, uint64_t now_ns)
+static int answer(struct inventory *inv, const struct losses *now, uint64_t now_ns)
 {
-	struct losses now;
-
 	if (now_ns - inv->last_ns < PAUSE_NS)
 		return 0;
-	now = read_losses(inv);
-	if (inv->again || now.lost != inv->seen.lost || now.missed != inv->seen.missed)
+	if (inv->again || now->lost != inv->seen.lost || now->missed != inv->seen.missed)
 		return run(inv, INVENTORY_LOSS, true, now_ns);
-	if (now.refused != inv->seen.refused)
+	if (now->refused != inv->seen.refused)
 		return run(inv, INVENTORY_LOSS, false, now_ns);
 	if (now_ns - inv->last_all_ns >= inv->interval_ns)
 		return run(inv, INVENTORY_TIMER, true, now_ns);
 	return 0;
+}
+
+int inventory_turn(struct inventory *inv, uint64_t now_ns)
+{
+	struct losses now = read_losses(inv);
+	int err = answer(inv, &now, now_ns);
+
+	inv->previous = now;
+	return err;
 }
 
 uint64_t inventory_count(const struct inventory *inv, enum inventory_cause cause)
