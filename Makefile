@@ -113,6 +113,7 @@ fuzz_programs := $(patsubst %.c,build/%,$(wildcard tests/fuzz/fuzz_*.c))
 # the pure ones
 fuzz_modules := $(filter-out user/probes.c user/support.c user/targets.c user/daemon.c user/inventory.c user/http.c user/version.c,$(modules))
 bench_programs := $(bench_sources:%.c=build/%)
+model_sources := $(wildcard tests/model/*.c)
 demo := $(if $(wildcard contrib/demo/demo.c),build/demo)
 
 .PHONY: all
@@ -174,13 +175,16 @@ build/poolscoped: build/user/main.o build/libpoolscope.a
 build/demo: build/contrib/demo/demo.o
 	$(call quiet,LD,$@)$(link) $(LDLIBS)
 
+build/model: $(model_sources:%.c=build/%.o)
+	$(call quiet,LD,$@)$(link) $(LDLIBS)
+
 build/tests/%: build/tests/%.o build/libtest.a build/libpoolscope.a
 	$(call quiet,LD,$@)$(link) -lcmocka $(libs) $(LDLIBS)
 
 build/asan/tests/%: build/asan/tests/%.o build/asan/libtest.a build/asan/libpoolscope.a
 	$(call quiet,LD,$@)$(link) $(sanitize) -lcmocka $(libs) $(LDLIBS)
 
-objects := $(patsubst %.c,%.o,$(modules) user/main.c $(test_sources) $(bench_sources) $(test_lib_sources))
+objects := $(patsubst %.c,%.o,$(modules) user/main.c $(test_sources) $(bench_sources) $(test_lib_sources) $(model_sources))
 .SECONDARY: $(objects:%=build/%) $(objects:%=build/asan/%)
 -include $(objects:%.o=build/%.d) $(objects:%.o=build/asan/%.d) build/contrib/demo/demo.d build/poolscope.bpf.d
 
@@ -237,6 +241,10 @@ build/tests/fuzz/%: tests/fuzz/%.c $(modules) $(wildcard user/*.h include/poolsc
 .PHONY: test-fresh
 test-fresh: need-root deps-fresh ## both README commands on the last commit in a bare Debian (root)
 	@tests/fresh
+
+.PHONY: model
+model: build/model ## all interleavings of the delivery protocol's model (a minute, 500 MB)
+	@build/model
 
 .PHONY: bench
 bench: need-root deps-test build/poolscoped $(bench_programs) tracefs ## what it costs (root)

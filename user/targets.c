@@ -406,17 +406,19 @@ static int refresh(struct targets *t, struct snapshot *s, struct tgids *known)
 
 int targets_adopt_all(struct targets *t, void (*drain)(void *arg), void *arg)
 {
-	_cleanup_free_ struct tgids *known = calloc(1, sizeof(*known));
 	struct snapshot s = {};
+	struct tgids *known;
 	int err;
 
-	if (!known)
-		return -ENOMEM;
 	if (!t->count)
 		return 0;
+	known = calloc(1, sizeof(*known));
+	if (!known)
+		return -ENOMEM;
 	err = refresh(t, &s, known);
 	if (!err)
 		err = adopt(t, &s, 1, t->last_id, drain, arg);
+	free(known);
 	free(s.at);
 	return err;
 }

@@ -519,7 +519,8 @@ static void orphan_accepts_are_reported_after_200_ms_once_per_owner(void **state
 	assert_int_equal(
 		connections_orphan_owners(e.connections, T0 + 350 * NSEC_PER_MSEC, owners, 4), 1);
 	assert_int_equal(owners[0], WEB_TOO);
-	tell(&e, 5, PS_INBOUND, PS_PHASE_ESTABLISHED, 1); /* refused at first: an inventory brought it */
+	tell(&e, 5, PS_INBOUND, PS_PHASE_ESTABLISHED,
+	     1); /* refused at first: an inventory brought it */
 	assert_int_equal(waits(&e, nth(&e, 0)), 1);
 	connections_orphan_owners(e.connections, T0 + 4 * NSEC_PER_SEC, owners, 4);
 	tell(&e, 9, PS_INBOUND, PS_PHASE_ESTABLISHED, 1); /* too late: its accept is forgotten */
