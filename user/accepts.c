@@ -29,9 +29,12 @@ void accepts_done(struct accepts *a)
 	a->at = NULL;
 }
 
-static struct accept *set_of(struct accepts *a, uint64_t id)
+/* Each key has two sets: with one alone, a few would be full long before the table is half so. */
+static struct accept *set_of(struct accepts *a, uint64_t key, bool second)
 {
-	return a->at[hash_u64(&a->key, id) & (a->sets - 1)];
+	uint64_t hash = hash_u64(&a->key, key);
+
+	return a->at[(second ? hash >> 32 : hash) & (a->sets - 1)];
 }
 
 /* Without a cookie there is no id to find it by; the time spreads such accepts over the sets. */
@@ -40,17 +43,32 @@ static uint64_t key_of(const struct accept *w)
 	return w->id ? w->id : w->accepted_ns;
 }
 
-static struct accept *oldest_of(struct accept *set)
+/* A free place for the key, else the one that has been taken for the longest. */
+static struct accept *place_for(struct accepts *a, uint64_t key)
 {
-	struct accept *oldest = set;
+	struct accept *oldest = set_of(a, key, false);
 
-	for (struct accept *w = set; w < set + ACCEPTS_WAYS; w++)
-		if (w->since_ns < oldest->since_ns)
-			oldest = w;
+	for (int second = 0; second < 2; second++) {
+		struct accept *set = set_of(a, key, second);
+
+		for (struct accept *w = set; w < set + ACCEPTS_WAYS; w++)
+			if (w->since_ns < oldest->since_ns)
+				oldest = w;
+	}
 	return oldest;
 }
 
-/* Twice as many sets: each old one is spread over two, so all have room. */
+static void put(struct accepts *a, const struct accept *w)
+{
+	struct accept *place = place_for(a, key_of(w));
+
+	if (!place->since_ns)
+		a->count++;
+	else if (place->owner)
+		a->dropped++; /* a stranger's most likely concerns no socket of ours */
+	*place = *w;
+}
+
 static void grow(struct accepts *a)
 {
 	struct accept(*old)[ACCEPTS_WAYS] = a->at;
@@ -61,48 +79,41 @@ static void grow(struct accepts *a)
 		return;
 	a->at = more;
 	a->sets *= 2;
+	a->count = 0;
 	for (; w < end; w++)
 		if (w->since_ns)
-			*oldest_of(set_of(a, key_of(w))) = *w;
+			put(a, w);
 	free(old);
 }
 
 void accepts_add(struct accepts *a, const struct ps_message_accept *m, uint64_t now_ns)
 {
-	struct accept new = {
+	struct accept w = {
 		.id = m->cookie & PS_COOKIE_MASK,
 		.accepted_ns = m->accepted_ns,
 		.since_ns = now_ns ? now_ns : 1,
 		.owner = m->owner,
 		.parked = m->parked != 0,
 	};
-	struct accept *place = oldest_of(set_of(a, key_of(&new)));
 
-	if (place->since_ns && a->sets < ACCEPTS_SETS_MAX) {
+	if (place_for(a, key_of(&w))->since_ns && a->sets < ACCEPTS_SETS_MAX)
 		grow(a);
-		place = oldest_of(set_of(a, key_of(&new)));
-	}
-	if (!place->since_ns)
-		a->count++;
-	else if (place->owner)
-		a->dropped++; /* a stranger's most likely concerns no socket of ours */
-	*place = new;
+	put(a, &w);
 }
 
 bool accepts_take(struct accepts *a, uint64_t id, struct accept *ret)
 {
-	struct accept *set;
+	for (int second = 0; a->count && second < 2; second++) {
+		struct accept *set = set_of(a, id, second);
 
-	if (!a->count)
-		return false;
-	set = set_of(a, id);
-	for (struct accept *w = set; w < set + ACCEPTS_WAYS; w++) {
-		if (!w->since_ns || w->id != id)
-			continue;
-		*ret = *w;
-		w->since_ns = 0;
-		a->count--;
-		return true;
+		for (struct accept *w = set; w < set + ACCEPTS_WAYS; w++) {
+			if (!w->since_ns || w->id != id)
+				continue;
+			*ret = *w;
+			w->since_ns = 0;
+			a->count--;
+			return true;
+		}
 	}
 	return false;
 }
