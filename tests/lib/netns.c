@@ -13,13 +13,14 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static long link_up(const char *name)
+static long link_set(const char *name, bool up)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq r = {0};
@@ -28,7 +29,7 @@ static long link_up(const char *name)
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
 	if (ioctl(fd, SIOCGIFFLAGS, &r) < 0)
 		result = -errno;
-	r.ifr_flags |= IFF_UP;
+	r.ifr_flags = (short)(up ? r.ifr_flags | IFF_UP : r.ifr_flags & ~IFF_UP);
 	if (result == 0 && ioctl(fd, SIOCSIFFLAGS, &r) < 0)
 		result = -errno;
 	close(fd);
@@ -38,7 +39,53 @@ static long link_up(const char *name)
 long step_loopback_up(const struct step *s)
 {
 	(void)s;
-	return link_up("lo");
+	return link_set("lo", true);
+}
+
+long step_loopback_down(const struct step *s)
+{
+	(void)s;
+	return link_set("lo", false);
+}
+
+long step_sysctl(const struct step *s)
+{
+	char path[128];
+	long result = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s", s->host);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (dprintf(fd, "%d\n", s->value) < 0)
+		result = -errno;
+	close(fd);
+	return result;
+}
+
+/*
+ * A packet that is sent through lo keeps the route it was sent by, and that one leads nowhere on the way in. The source
+ * must be an address with more than host scope.
+ */
+long step_black_hole(const struct step *s)
+{
+	struct ifreq alias = {.ifr_name = "lo:1"};
+	struct rtentry route = {.rt_flags = RTF_UP, .rt_dev = (char *)"lo"};
+	struct sockaddr_in *a = (struct sockaddr_in *)&alias.ifr_addr;
+	struct sockaddr_in *to = (struct sockaddr_in *)&route.rt_dst;
+	struct sockaddr_in *mask = (struct sockaddr_in *)&route.rt_genmask;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	long result = 0;
+
+	a->sin_family = to->sin_family = mask->sin_family = AF_INET;
+	inet_pton(AF_INET, "192.0.2.1", &a->sin_addr);
+	inet_pton(AF_INET, s->host, &to->sin_addr);
+	inet_pton(AF_INET, "255.0.0.0", &mask->sin_addr);
+	if (ioctl(fd, SIOCSIFADDR, &alias) < 0 || ioctl(fd, SIOCADDRT, &route) < 0)
+		result = -errno;
+	close(fd);
+	return result;
 }
 
 long step_one_port(const struct step *s)
@@ -164,9 +211,15 @@ long step_veth_up(const struct step *s)
 	if (fd < 0)
 		return -errno;
 	detection_off();
-	result = link_up("veth0");
+	result = link_set("veth0", true);
 	if (result == 0)
 		result = six ? address_set_6(fd, s->host) : address_set_4(fd, s->host);
 	close(fd);
 	return result;
+}
+
+long step_veth_down(const struct step *s)
+{
+	(void)s;
+	return link_set("veth0", false);
 }

@@ -18,6 +18,7 @@ const char *poolscoped_path(void);
 /*
  * Starts it with --web.listen-address=127.0.0.1:PORT and these arguments (NULL-terminated). 0 once /-/ready is 200; if it ends
  * first, its exit status (128 + signal), with the process' texts still there to be read. Fails the test after 10 s.
+ * $ACCEPT_PROBE: --accept-probe, unless the arguments name another.
  */
 int poolscoped_start(struct poolscoped *d, const char *const argv[]);
 
@@ -30,7 +31,7 @@ void poolscoped_done(struct poolscoped *d);
 /* One GET. Returns the status; *ret_body is to be freed (NULL: not wanted). Fails the test on a torn answer. */
 int poolscoped_get(const struct poolscoped *d, const char *path, char **ret_body);
 
-/* Checked text of /metrics; free() it. */
+/* Checked text of /metrics; free() it. $EXACT: there may be no correction without a loss. */
 char *poolscoped_scrape(const struct poolscoped *d);
 
 /* The only sample that matches (exposition_check.h), or its sum over all that match. Fails the test if there is none. */

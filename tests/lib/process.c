@@ -6,6 +6,7 @@
 #include "process.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -147,6 +148,35 @@ int process_run(const char *const argv[], const struct process_how *how, int dea
 		*ret_stderr = process_stderr(&p);
 	process_done(&p);
 	return code;
+}
+
+long process_rss_bytes(const struct process *p)
+{
+	char path[64];
+	long pages = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", p->pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+	fclose(f);
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+int process_descriptors(const struct process *p)
+{
+	char path[64];
+	int count = -2; /* "." and ".." */
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", p->pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
 }
 
 const char *process_external(const char *path)

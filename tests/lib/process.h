@@ -38,6 +38,10 @@ char *process_stderr(const struct process *p);
 int process_run(const char *const argv[], const struct process_how *how, int deadline_ms,
 		char **ret_stdout, char **ret_stderr);
 
+/* What it holds now. */
+long process_rss_bytes(const struct process *p);
+int process_descriptors(const struct process *p);
+
 /* A file below the extracted packages ($EXT, build/ext), or NULL if it is not there. */
 const char *process_external(const char *path);
 

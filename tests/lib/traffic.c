@@ -12,6 +12,7 @@
 #include <linux/sched.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,10 +35,12 @@
 	1000 /* connections that a storm's client may be ahead of the server: no backlog (4,096) overflows */
 
 struct command {
-	step_fn *fn; /* NULL: leave */
+	long fn; /* from step_connect(), since exec() moves the program; LEAVE */
 	struct step step;
 	char host[48], from[48];
 };
+
+#define LEAVE (-1L)
 
 /* What this process is, if it is an actor. */
 static struct {
@@ -96,14 +99,40 @@ static bool command_receive(int control, struct command *c)
 	return true;
 }
 
+static long command_fn(step_fn *fn)
+{
+	return (long)((uintptr_t)fn - (uintptr_t)step_connect);
+}
+
+static void *command_run(void *arg)
+{
+	const struct command *c = arg;
+	step_fn *fn = (step_fn *)((uintptr_t)step_connect + (uintptr_t)c->fn);
+
+	return (void *)fn(&c->step);
+}
+
+static long command_answer(struct command *c)
+{
+	pthread_t thread;
+	void *answer;
+
+	if (!(c->step.flags & STEP_THREAD))
+		return (long)command_run(c);
+	if (pthread_create(&thread, NULL, command_run, c) != 0)
+		return -EAGAIN;
+	pthread_join(thread, &answer);
+	return (long)answer;
+}
+
 static _Noreturn void actor_serve(int control)
 {
 	struct command c;
 	long answer;
 
 	self.control = control;
-	while (command_receive(control, &c) && c.fn) {
-		answer = c.fn(&c.step);
+	while (command_receive(control, &c) && c.fn != LEAVE) {
+		answer = command_answer(&c);
 		if (send(control, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
 			break;
 	}
@@ -197,9 +226,9 @@ static pid_t actor_sender(int control)
 	return sender.pid;
 }
 
-void actor_fork(struct actor *parent, struct actor *ret)
+static void actor_bear(struct actor *parent, struct actor *ret, step_fn *step)
 {
-	struct command c = {.fn = step_fork};
+	struct command c = {.fn = command_fn(step)};
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
@@ -211,10 +240,109 @@ void actor_fork(struct actor *parent, struct actor *ret)
 	assert_true(ret->pid > 1);
 }
 
+void actor_fork(struct actor *parent, struct actor *ret)
+{
+	actor_bear(parent, ret, step_fork);
+}
+
+/* ---- other programs, other threads ---- */
+
+static void program_exec(int control)
+{
+	char number[16];
+	char *argv[] = {(char *)"actor", number, NULL};
+
+	snprintf(number, sizeof(number), "%d", control);
+	execve("/proc/self/exe", argv, environ);
+}
+
+_Noreturn void actor_resume(const char *argument)
+{
+	const int control = atoi(argument);
+	const long here = 0;
+
+	if (send(control, &here, sizeof(here), MSG_NOSIGNAL) != sizeof(here))
+		_exit(1);
+	actor_serve(control);
+}
+
+static long step_exec(const struct step *s)
+{
+	(void)s;
+	fcntl(self.control, F_SETFD, 0);
+	program_exec(self.control);
+	return -errno;
+}
+
+static long step_vfork(const struct step *s)
+{
+	int control = self.passed;
+	pid_t child;
+
+	(void)s;
+	fcntl(self.control, F_SETFD, FD_CLOEXEC);
+	child = vfork();
+	if (child == 0) {
+		program_exec(control);
+		_exit(127);
+	}
+	close(control);
+	return child < 0 ? -errno : 0;
+}
+
+void actor_exec(struct actor *a)
+{
+	assert_int_equal(act(a, step_exec, .fd = 0), 0);
+}
+
+void actor_spawn(struct actor *parent, struct actor *ret)
+{
+	actor_bear(parent, ret, step_vfork);
+}
+
+static bool main_thread_has_left(void)
+{
+	char text[512] = "";
+	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	const char *name_end = strrchr(text, ')');
+
+	close(fd);
+	return n > 0 && name_end && name_end[2] == 'Z';
+}
+
+static void *other_thread_serve(void *arg)
+{
+	const long here = 0;
+
+	while (!main_thread_has_left())
+		pause_ms(1);
+	if (send(self.control, &here, sizeof(here), MSG_NOSIGNAL) != sizeof(here))
+		_exit(1);
+	actor_serve(self.control);
+	return arg;
+}
+
+static long step_leave_main_thread(const struct step *s)
+{
+	pthread_t thread;
+
+	(void)s;
+	if (pthread_create(&thread, NULL, other_thread_serve, NULL) != 0)
+		return -EAGAIN;
+	syscall(SYS_exit, 0); /* this thread only */
+	return -EINVAL;
+}
+
+void actor_leave_main_thread(struct actor *a)
+{
+	assert_int_equal(act(a, step_leave_main_thread, .fd = 0), 0);
+}
+
 void actor_end(struct actor *a, int signal)
 {
 	struct pollfd gone = {.fd = (int)syscall(SYS_pidfd_open, a->pid, 0), .events = POLLIN};
-	struct command leave = {0};
+	struct command leave = {.fn = LEAVE};
 
 	if (signal)
 		kill(a->pid, signal);
@@ -231,7 +359,7 @@ void actor_end(struct actor *a, int signal)
 
 void actor_begin(struct actor *a, step_fn *fn, const struct step *s)
 {
-	struct command c = {.fn = fn, .step = *s};
+	struct command c = {.fn = command_fn(fn), .step = *s};
 
 	if (s->host)
 		snprintf(c.host, sizeof(c.host), "%s", s->host);
@@ -369,7 +497,8 @@ long step_connect(const struct step *s)
 	struct sockaddr_storage a;
 	socklen_t len;
 	int r = address_parse(s->host, s->port, &a, &len);
-	int type = SOCK_STREAM | (s->flags & STEP_NONBLOCK ? SOCK_NONBLOCK : 0);
+	int type = SOCK_STREAM | (s->flags & STEP_NONBLOCK ? SOCK_NONBLOCK : 0) |
+		   (s->flags & STEP_CLOEXEC ? SOCK_CLOEXEC : 0);
 	int fd = r < 0 ? -1 : socket(a.ss_family, type, s->protocol);
 
 	if (fd < 0)
@@ -535,7 +664,7 @@ long traffic_hold(long fd)
 static long connect_number(const struct step *s, int i)
 {
 	struct step one = *s;
-	char host[16];
+	char host[16], from[16];
 
 	if (s->spread) {
 		traffic_address(s->host, (unsigned int)(i % s->spread), host);
@@ -543,18 +672,24 @@ static long connect_number(const struct step *s, int i)
 	}
 	if (s->from_spread)
 		one.from_port = s->from_port + i % s->from_spread;
+	if (s->from_hosts) {
+		traffic_address(s->from, (unsigned int)(i % s->from_hosts), from);
+		one.from = from;
+	}
 	return step_connect(&one);
 }
 
 long step_hold(const struct step *s)
 {
-	for (int i = 0; i < s->count; i++) {
+	int i;
+
+	for (i = 0; i < s->count && !(s->shared && atomic_load(&s->shared->stop)); i++) {
 		long r = traffic_hold(connect_number(s, i));
 
 		if (r < 0)
 			return r;
 	}
-	return s->count;
+	return i;
 }
 
 long step_hold_accepted(const struct step *s)
@@ -566,6 +701,21 @@ long step_hold_accepted(const struct step *s)
 			return r;
 	}
 	return s->count;
+}
+
+long step_hold_waiting(const struct step *s)
+{
+	struct pollfd listener = {.fd = s->fd, .events = POLLIN};
+	long count = 0;
+
+	while (poll(&listener, 1, 200) == 1) {
+		long r = traffic_hold(step_accept(s));
+
+		if (r < 0)
+			return r;
+		count++;
+	}
+	return count;
 }
 
 long step_release(const struct step *s)

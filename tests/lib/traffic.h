@@ -13,13 +13,16 @@
 #define TRAFFIC_HELD_MAX 15000
 
 /* NONBLOCK: return while the connect goes on. RESET: SO_LINGER 0, so that the close sends a RST. DEFER: TCP_DEFER_ACCEPT.
- * REUSE_PORT: SO_REUSEPORT. IMPATIENT: give a connect up after one retransmission (TCP_SYNCNT). */
+ * REUSE_PORT: SO_REUSEPORT. IMPATIENT: give a connect up after one retransmission (TCP_SYNCNT). CLOEXEC: SOCK_CLOEXEC.
+ * THREAD: the step runs in a thread of its own, any step. */
 enum step_flag {
 	STEP_NONBLOCK = 1 << 0,
 	STEP_RESET = 1 << 1,
 	STEP_DEFER = 1 << 2,
 	STEP_REUSE_PORT = 1 << 3,
 	STEP_IMPATIENT = 1 << 4,
+	STEP_CLOEXEC = 1 << 5,
+	STEP_THREAD = 1 << 6,
 };
 
 /* Between the actors of a storm; traffic_shared() makes it before they are forked. */
@@ -40,6 +43,8 @@ struct step {
 	pid_t pid;
 	int spread; /* connect to this many addresses from `host` upwards, in turn (IPv4) */
 	int from_spread; /* ... and from this many source ports from `from_port` upwards */
+	int from_hosts; /* ... and from this many addresses from `from` upwards */
+	int level, name, value; /* of setsockopt() */
 	int protocol; /* 0: TCP */
 	unsigned int flags; /* enum step_flag */
 	struct traffic_shared *shared;
@@ -61,6 +66,15 @@ void actor_start(struct actor *a, unsigned int namespaces);
 int actor_start_as(struct actor *a, pid_t pid);
 /* The actor forks: the child has its descriptors and is driven like any actor. */
 void actor_fork(struct actor *parent, struct actor *ret);
+/*
+ * The actor becomes a new program by exec(), or starts one by vfork() and exec(): this test again, whose main() hands over to
+ * actor_resume() if it got an argument. It is driven as before; what is open and not close-on-exec stays open.
+ */
+void actor_exec(struct actor *a);
+void actor_spawn(struct actor *parent, struct actor *ret);
+_Noreturn void actor_resume(const char *argument);
+/* The main thread exits; another goes on taking steps. */
+void actor_leave_main_thread(struct actor *a);
 /* Signal 0: asks it to leave by _exit(), without closing anything. Returns once it is dead (and reaped, if ours). */
 void actor_end(struct actor *a, int signal);
 
@@ -96,8 +110,9 @@ step_fn step_rtt_us; /* fd → tcpi_rtt */
 step_fn step_abort; /* abort(): no answer; use actor_begin() */
 
 /* Many sockets, held by the actor in order. */
-step_fn step_hold; /* connect `count` times as step_connect → count */
+step_fn step_hold; /* connect `count` times as step_connect, or until shared->stop → how many */
 step_fn step_hold_accepted; /* fd: accept `count` times → count */
+step_fn step_hold_waiting; /* fd: accept until nothing comes for 200 ms → how many */
 step_fn step_release; /* closes the `count` oldest held (0: all) → how many */
 
 /* Storms: as fast as it goes. */

@@ -4,10 +4,13 @@
  * unanswered where the listener's accept queue is full.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 
 #include "netns.h"
 #include "scene.h"
+#include "sockets.h"
 
 #define HOST "127.0.0.1"
 
@@ -43,6 +46,31 @@ static void an_unanswered_connect_is_pending_until_it_times_out(void **state)
 	expect(s, "client", "outbound", HOST, port, .attempts = 1, .timeout = 1);
 }
 
+/* A route that swallows every SYN, in a namespace of its own. */
+static void a_connect_into_a_black_hole_times_out(void **state)
+{
+	struct scene *s = *state;
+	struct actor *client = scene_actor_in(s, "client", CLONE_NEWNET);
+	int c;
+
+	act(client, step_loopback_up, .fd = 0);
+	act(client, step_black_hole, .host = "10.0.0.0");
+	act(client, step_sysctl, .host = "ipv4/tcp_syn_retries", .value = 1);
+	scene_observe(s, NULL);
+	act_begin(client, step_connect, .host = "10.1.2.3", .port = 80);
+	expect(s, "client", "outbound", "10.1.2.3", 80, .attempts = 1, .pending = 1);
+	assert_int_equal(actor_finish(client), -ETIMEDOUT);
+	expect(s, "client", "outbound", "10.1.2.3", 80, .attempts = 1, .timeout = 1);
+	c = (int)act(client, step_bind, .host = "0.0.0.0", .port = 0);
+	act(client, step_option, .fd = c, .level = IPPROTO_TCP, .name = TCP_USER_TIMEOUT,
+	    .value = 100);
+	assert_int_equal(act_try(client, step_connect_bound, .fd = c, .host = "10.1.2.3",
+				 .port = 80),
+			 -ETIMEDOUT);
+	expect(s, "client", "outbound", "10.1.2.3", 80, .attempts = 2, .timeout = 2);
+	expect_series_total(s, 1);
+}
+
 /* Scenario 4. */
 static void a_connect_closed_before_the_answer_is_aborted(void **state)
 {
@@ -71,6 +99,30 @@ static void a_connect_without_a_route_is_no_attempt(void **state)
 	assert_int_equal(act_try(client, step_connect, .host = "255.255.255.255", .port = 80),
 			 -ENETUNREACH);
 	expect_series_total(s, 0);
+}
+
+/* Some are refused by the system call, some by the protocol, all before SYN_SENT. */
+static void an_invalid_address_is_no_attempt(void **state)
+{
+	static const long errors[STEP_ODDS] = {
+		[STEP_ODD_FAMILY] = -EAFNOSUPPORT,   [STEP_ODD_LENGTH] = -EINVAL,
+		[STEP_ODD_POINTER] = -EFAULT,	     [STEP_ODD_MULTICAST] = -ENETUNREACH,
+		[STEP_ODD_BROADCAST] = -ENETUNREACH,
+	};
+	struct scene *s = *state;
+	struct actor *client = scene_actor_in(s, "client", CLONE_NEWNET);
+	int l;
+
+	act(client, step_loopback_up, .fd = 0);
+	scene_observe(s, NULL);
+	for (int odd = 0; odd < STEP_ODDS; odd++)
+		assert_int_equal(act_try(client, step_connect_oddly, .value = odd), errors[odd]);
+	expect_series_total(s, 0);
+	l = (int)act(client, step_listen, .host = HOST, .port = 25000, .backlog = 8);
+	act(client, step_connect, .host = HOST, .port = 25000);
+	act(client, step_accept, .fd = l);
+	expect(s, "client", "outbound", HOST, 25000, .attempts = 1, .opened = 1, .active = 1,
+	       .handshakes = 1);
 }
 
 static void a_connect_without_a_free_port_fails_otherwise(void **state)
@@ -118,8 +170,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		scene_test(a_refused_connect_is_a_failed_attempt),
 		scene_test(an_unanswered_connect_is_pending_until_it_times_out),
+		scene_test(a_connect_into_a_black_hole_times_out),
 		scene_test(a_connect_closed_before_the_answer_is_aborted),
 		scene_test(a_connect_without_a_route_is_no_attempt),
+		scene_test(an_invalid_address_is_no_attempt),
 		scene_test(a_connect_without_a_free_port_fails_otherwise),
 		scene_test(what_a_full_backlog_keeps_out_stays_pending),
 	};

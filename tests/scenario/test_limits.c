@@ -108,6 +108,37 @@ static void inbound_peers_are_folded_into_their_prefix(void **state)
 	expect_series_total(s, 3);
 }
 
+/* Scenario 38, with addresses that exist; a million that do not are in tests/unit/test_flood.c. */
+static void ten_thousand_peers_cannot_grow_the_table(void **state)
+{
+	enum { peers = 10000, bound = 128 };
+	struct scene *s = *state;
+	struct traffic_shared *shared = traffic_shared();
+	struct actor *server = scene_actor(s, "server"), *stranger = scene_actor(s, NULL);
+	int l, port;
+
+	scene_observe(s, NULL);
+	port = scene_listen(server, SCENE_BACKLOG, &l);
+	atomic_store(&shared->clients, 1);
+	act_begin(server, step_storm_serve, .fd = l, .shared = shared);
+	assert_int_equal(act(stranger, step_storm_connect, .host = HOST, .from = "127.38.0.1",
+			     .from_hosts = peers, .port = port, .count = peers, .shared = shared),
+			 peers);
+	assert_int_equal(actor_finish(server), peers);
+	expect(s, "server", "inbound", NULL, 0, .opened = peers, .closed_peer = peers,
+	       .handshakes = peers, .lifetimes = peers, .accept_waits = peers);
+	expect(s, "server", "inbound", "127.38.0.1", port, .opened = 1, .closed_peer = 1,
+	       .handshakes = 1, .lifetimes = 1, .accept_waits = 1);
+	expect(s, "server", "inbound", "other", 0, .opened = peers - bound,
+	       .closed_peer = peers - bound, .handshakes = peers - bound,
+	       .lifetimes = peers - bound, .accept_waits = peers - bound);
+	expect_series_total(s, bound + 1);
+	poolscoped_wait_value(&s->daemon, "poolscope_peers", "process=server,direction=inbound",
+			      bound);
+	poolscoped_wait_value(&s->daemon, "poolscope_peers_overflowed_total",
+			      "process=server,direction=inbound", peers - bound);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +146,7 @@ int main(void)
 		scene_test(strangers_do_not_push_out_the_pools),
 		scene_test(the_series_bound_holds_for_all_processes_together),
 		scene_test(inbound_peers_are_folded_into_their_prefix),
+		scene_test(ten_thousand_peers_cannot_grow_the_table),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
