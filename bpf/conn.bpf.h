@@ -41,19 +41,30 @@ static __always_inline enum ps_event_kind conn_event_kind(const struct ps_record
 /*
  * Sending, in three parts, so that a change and its copy can be one hold:
  *
- *	m = conn_reserve();
- *	lock; change the record; fresh = conn_copy(v, m); unlock;
- *	conn_submit(v, m, fresh);
+ *	slot = conn_reserve();
+ *	lock; change the record; fresh = conn_copy(v, slot); unlock;
+ *	conn_submit(v, slot, fresh);
  */
-static __always_inline struct ps_message_record *conn_reserve(void)
-{
-	struct ps_message_record *m = bpf_ringbuf_reserve(&ps_ring, sizeof(*m), 0);
+struct conn_slot {
+	struct ps_message_record *m; /* NULL: the ring is full */
+	long is_there;
+};
 
-	if (m) {
-		m->kind = PS_MESSAGE_RECORD;
-		m->pad = 0;
+/*
+ * Linux 6.1 follows both ways of every test of a slot for NULL, also of one that has passed such a test, and then misses the
+ * release (reg_type_not_null() there knows no PTR_TO_MEM). So what is asked again is a number, which clang must not trace back
+ * to the pointer.
+ */
+static __always_inline struct conn_slot conn_reserve(void)
+{
+	struct conn_slot slot = {.m = bpf_ringbuf_reserve(&ps_ring, sizeof(*slot.m), 0)};
+
+	if (slot.m) {
+		slot.m->kind = PS_MESSAGE_RECORD;
+		slot.m->pad = 0;
+		asm volatile("%0 = 1" : "=r"(slot.is_there));
 	}
-	return m;
+	return slot;
 }
 
 /* Call in a hold. The marks are of this version's way to the reader, so they end with it. */
@@ -65,11 +76,11 @@ static __always_inline void conn_fill(struct ps_value *v, struct ps_message_reco
 }
 
 /* Call in a hold. False: there is no slot, or this version is in the ring already. */
-static __always_inline bool conn_copy(struct ps_value *v, struct ps_message_record *m)
+static __always_inline bool conn_copy(struct ps_value *v, struct conn_slot slot)
 {
-	if (!m || v->told == v->record.version)
+	if (!slot.is_there || v->told == v->record.version)
 		return false;
-	conn_fill(v, m);
+	conn_fill(v, slot.m);
 	return true;
 }
 
@@ -93,16 +104,19 @@ static __always_inline bool conn_park(struct ps_value *v)
 }
 
 /* False: the version is still untold, since there is no room. */
-static __always_inline bool conn_submit(struct ps_value *v, struct ps_message_record *m, bool fresh)
+static __always_inline bool conn_submit(struct ps_value *v, struct conn_slot slot, bool fresh)
 {
 	struct ps_counters *c;
 	bool kept;
 
-	if (fresh)
-		bpf_ringbuf_submit(m, ring_flags());
-	else if (m)
-		bpf_ringbuf_discard(m, BPF_RB_NO_WAKEUP);
-	if (m || v->record.phase == PS_PHASE_NONE || v->told == v->record.version)
+	if (slot.is_there) {
+		if (fresh)
+			bpf_ringbuf_submit(slot.m, ring_flags());
+		else
+			bpf_ringbuf_discard(slot.m, BPF_RB_NO_WAKEUP);
+		return true;
+	}
+	if (v->record.phase == PS_PHASE_NONE || v->told == v->record.version)
 		return true;
 	bpf_spin_lock(&v->lock);
 	if (v->told != v->record.version)
@@ -125,7 +139,7 @@ struct conn_seen {
 	__be16 sport;
 	__be16 dport;
 	__u8 phase;
-	bool was_established;
+	volatile bool was_established; /* unknown to the verifier: one path instead of two */
 	__u8 fail;
 	__u8 close;
 };
@@ -220,7 +234,7 @@ static __always_inline bool conn_advance(struct ps_value *v, const struct sock *
 static __always_inline void conn_transition(struct sock *sk, struct ps_value *v, int oldstate,
 					    int newstate)
 {
-	struct ps_message_record *m;
+	struct conn_slot slot = {};
 	struct conn_seen s = {};
 	bool fresh;
 
@@ -240,11 +254,11 @@ static __always_inline void conn_transition(struct sock *sk, struct ps_value *v,
 	if (s.phase >= PS_PHASE_STALE)
 		s.close = sock_close_reason(sk, newstate);
 
-	m = conn_reserve();
+	slot = conn_reserve();
 	bpf_spin_lock(&v->lock);
-	fresh = conn_advance(v, sk, &s) && conn_copy(v, m);
+	fresh = conn_advance(v, sk, &s) && conn_copy(v, slot);
 	bpf_spin_unlock(&v->lock);
-	conn_submit(v, m, fresh);
+	conn_submit(v, slot, fresh);
 }
 
 /* Ends a record from outside of a transition: its socket is destroyed or begins another life. What has no room now is
@@ -252,7 +266,7 @@ static __always_inline void conn_transition(struct sock *sk, struct ps_value *v,
 static __always_inline void conn_end(struct sock *sk, struct ps_value *v)
 {
 	struct ps_record *r = &v->record;
-	struct ps_message_record *m;
+	struct conn_slot slot = {};
 	struct ps_counters *c;
 	bool fresh;
 
@@ -262,7 +276,7 @@ static __always_inline void conn_end(struct sock *sk, struct ps_value *v)
 		return;
 	__u64 now_ns = bpf_ktime_get_ns();
 
-	m = conn_reserve();
+	slot = conn_reserve();
 	bpf_spin_lock(&v->lock);
 	if (r->phase != PS_PHASE_ENDED) {
 		if (r->phase < PS_PHASE_STALE) {
@@ -273,9 +287,9 @@ static __always_inline void conn_end(struct sock *sk, struct ps_value *v)
 		r->phase = PS_PHASE_ENDED;
 		r->version++;
 	}
-	fresh = conn_copy(v, m);
+	fresh = conn_copy(v, slot);
 	bpf_spin_unlock(&v->lock);
-	if (conn_submit(v, m, fresh))
+	if (conn_submit(v, slot, fresh))
 		return;
 	c = counters();
 	if (c)
@@ -286,7 +300,7 @@ static __always_inline void conn_end(struct sock *sk, struct ps_value *v)
 static __always_inline void conn_connect(struct sock *sk)
 {
 	__u32 owner = sock_is_kernel(sk) ? 0 : process_current_owner();
-	struct ps_message_record *m;
+	struct conn_slot slot = {};
 	struct conn_seen s = {};
 	struct ps_value *v;
 	bool fresh;
@@ -302,7 +316,8 @@ static __always_inline void conn_connect(struct sock *sk)
 	s.cookie = bpf_get_socket_cookie(sk);
 	conn_see_tuple(sk, &s);
 
-	m = owner ? conn_reserve() : NULL;
+	if (owner)
+		slot = conn_reserve();
 	bpf_spin_lock(&v->lock);
 	conn_clear(v, sk, owner);
 	if (owner) {
@@ -316,9 +331,9 @@ static __always_inline void conn_connect(struct sock *sk)
 		v->record.phase = PS_PHASE_PENDING;
 		v->record.version = 1;
 	}
-	fresh = conn_copy(v, m);
+	fresh = conn_copy(v, slot);
 	bpf_spin_unlock(&v->lock);
-	conn_submit(v, m, fresh);
+	conn_submit(v, slot, fresh);
 }
 
 /* Call in a hold, on a record without a phase: what a socket is when it is met in the middle of its life. CLOSE_WAIT is stale
@@ -357,7 +372,7 @@ static __always_inline bool conn_is_met(int state)
 static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
 {
 	struct ps_value init = {.adopting = 1}, *v;
-	struct ps_message_record *m;
+	struct conn_slot slot = {};
 	struct conn_seen s = {};
 	bool fresh = false;
 
@@ -379,7 +394,7 @@ static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
 		count_refusal(PS_REFUSAL_MEMORY);
 		return;
 	}
-	m = conn_reserve();
+	slot = conn_reserve();
 	bpf_spin_lock(&v->lock);
 	if (v->self == (__u64)sk && v->record.phase == PS_PHASE_NONE && !v->record.birth_owner) {
 		conn_clear(v, sk, owner); /* a stranger's, from a life that we did not count */
@@ -387,9 +402,9 @@ static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
 		v->adopting = 1;
 	}
 	if (v->adopting && v->record.phase == PS_PHASE_NONE)
-		fresh = conn_meet(v, sk, &s) && conn_copy(v, m);
+		fresh = conn_meet(v, sk, &s) && conn_copy(v, slot);
 	bpf_spin_unlock(&v->lock);
-	conn_submit(v, m, fresh);
+	conn_submit(v, slot, fresh);
 }
 
 /*
@@ -399,7 +414,7 @@ static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
 static __always_inline void conn_accept(struct sock *sk)
 {
 	__u32 owner = process_current_owner();
-	struct ps_message_record *m;
+	struct conn_slot slot = {};
 	__u64 now_ns, cookie;
 	struct ps_record *r;
 	struct ps_value *v;
@@ -414,7 +429,7 @@ static __always_inline void conn_accept(struct sock *sk)
 	r = &v->record;
 	now_ns = bpf_ktime_get_ns();
 	cookie = bpf_get_socket_cookie(sk);
-	m = conn_reserve();
+	slot = conn_reserve();
 	bpf_spin_lock(&v->lock);
 	if (v->self != (__u64)sk)
 		conn_born(v, sk, cookie);
@@ -424,10 +439,10 @@ static __always_inline void conn_accept(struct sock *sk)
 			r->flags |= PS_HANDED;
 		r->owner = owner;
 		r->version++;
-		fresh = r->phase != PS_PHASE_NONE && conn_copy(v, m);
+		fresh = r->phase != PS_PHASE_NONE && conn_copy(v, slot);
 	}
 	bpf_spin_unlock(&v->lock);
-	conn_submit(v, m, fresh);
+	conn_submit(v, slot, fresh);
 }
 
 /* The socket has been a connection before: that one is over, and so is its id. */

@@ -234,25 +234,25 @@ static __always_inline void show_told(struct ps_value *v, __u32 generation)
 /* A version that the ring refused when it was new. */
 static __always_inline void show_untold(struct ps_value *v, __u32 generation)
 {
-	struct ps_message_record *m = conn_reserve();
+	struct conn_slot slot = conn_reserve();
 	bool fresh;
 
-	if (!m) {
+	if (!slot.is_there) {
 		ps_inventory_full = 1;
 		return;
 	}
 	bpf_spin_lock(&v->lock);
-	fresh = conn_copy(v, m);
+	fresh = conn_copy(v, slot);
 	bpf_spin_unlock(&v->lock);
 	if (!fresh) { /* told meanwhile */
-		bpf_ringbuf_discard(m, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_discard(slot.m, BPF_RB_NO_WAKEUP);
 		if (generation)
 			show_told(v, generation);
 		return;
 	}
 	v->generation = generation;
 	v->adopting = 0;
-	bpf_ringbuf_submit(m, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(slot.m, BPF_RB_NO_WAKEUP);
 }
 
 /* One record of an inventory: healed, then sent if the reader has not been told this version or, with a
