@@ -296,6 +296,13 @@ static __always_inline void conn_end(struct sock *sk, struct ps_value *v)
 		__sync_fetch_and_add(&c->lost[PS_EVENT_ENDED], 1);
 }
 
+static __always_inline bool conn_is_connecting(struct sock *sk)
+{
+	struct ps_value *v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+
+	return v && v->self == (__u64)sk && v->record.phase == PS_PHASE_PENDING;
+}
+
 /* CLOSE → SYN_SENT, in connect(): the running task is the owner. Also the second connect() of one socket. */
 static __always_inline void conn_connect(struct sock *sk)
 {

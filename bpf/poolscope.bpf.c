@@ -15,26 +15,45 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The heart. Fires before sk_state is stored; the running task is the actor only towards SYN_SENT and LISTEN. */
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(ps_set_state, struct sock *sk, int oldstate, int newstate)
+/* Once is as good as twice, but for conn_connect(), which begins a new life. */
+static __always_inline void set_state(struct sock *sk, int oldstate, int newstate, bool first)
 {
 	struct ps_value *v;
 
 	if (sk->sk_protocol != IPPROTO_TCP)
-		return 0;
+		return;
 	if (newstate == TCP_SYN_SENT) {
-		conn_connect(sk);
+		if (first || !conn_is_connecting(sk))
+			conn_connect(sk);
 	} else if (newstate == TCP_LISTEN) {
 		listener_begin(sk);
 	} else if (oldstate == TCP_LISTEN) {
 		if (newstate == TCP_CLOSE) /* else a child that is being born */
 			listener_end(sk);
-	} else {
+	} else if (!sock_has_ended(oldstate)) {
 		v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
 		if (v)
 			conn_transition(sk, v, oldstate, newstate);
 	}
+}
+
+/* The heart. Fires before sk_state is stored; the running task is the actor only towards SYN_SENT and LISTEN. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(ps_set_state, struct sock *sk, int oldstate, int newstate)
+{
+	set_state(sk, oldstate, newstate, true);
+	return 0;
+}
+
+/*
+ * The same once more. The kernel skips a program that is interrupted on the same processor and wanted again (bpf_prog->active): a
+ * softirq upon a system call, or since tracepoints can be preempted (Linux 7) another task. The guard is of each
+ * program, so one of two runs.
+ */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(ps_set_state_again, struct sock *sk, int oldstate, int newstate)
+{
+	set_state(sk, oldstate, newstate, false);
 	return 0;
 }
 

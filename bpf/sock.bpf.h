@@ -141,6 +141,15 @@ static __always_inline __u8 sock_close_reason(const struct sock *sk, int newstat
 	return PS_CLOSE_OTHER;
 }
 
+/* From here on nothing happens that we count. CLOSE is no end here: another life begins there. */
+static __always_inline bool sock_has_ended(int state)
+{
+	const __u32 ended = 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSING |
+			    1 << TCP_TIME_WAIT | 1 << TCP_LAST_ACK;
+
+	return 1U << (state & 31) & ended;
+}
+
 /* SYN_RECV and NEW_SYN_RECV are no phase. */
 static __always_inline __u8 sock_phase(int state)
 {

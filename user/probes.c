@@ -46,18 +46,24 @@ struct program {
 	bool optional;
 };
 
+enum { PROGRAM_LIST_LISTENERS, PROGRAM_LIST_TASKS, PROGRAM_INVENTORY };
+
 static const struct program programs[] = {
-	{"ps_set_state", "tp_btf", false},	{"ps_destroy_sock", "tp_btf", false},
-	{"ps_fork", "tp_btf", false},		{"ps_exit", "tp_btf", false},
-	{"ps_accept_fexit4", "fexit", true},	{"ps_accept_fexit2", "fexit", true},
-	{"ps_accept_exit", "tracepoint", true}, {"ps_accept4_exit", "tracepoint", true},
-	{"ps_list_listeners", "iter", false},	{"ps_list_tasks", "iter", false},
-	{"ps_inventory", "iter", false},
+	[PROGRAM_LIST_LISTENERS] = {"ps_list_listeners", "iter", false},
+	[PROGRAM_LIST_TASKS] = {"ps_list_tasks", "iter", false},
+	[PROGRAM_INVENTORY] = {"ps_inventory", "iter", false},
+	{"ps_set_state", "tp_btf", false},
+	{"ps_set_state_again", "tp_btf", false},
+	{"ps_destroy_sock", "tp_btf", false},
+	{"ps_fork", "tp_btf", false},
+	{"ps_exit", "tp_btf", false},
+	{"ps_accept_fexit4", "fexit", true},
+	{"ps_accept_fexit2", "fexit", true},
+	{"ps_accept_exit", "tracepoint", true},
+	{"ps_accept4_exit", "tracepoint", true},
 };
 
 _Static_assert(ARRAY_SIZE(programs) <= PROBES_PROGRAMS_MAX, "links[] holds one each");
-
-enum { PROGRAM_LIST_LISTENERS = 8, PROGRAM_LIST_TASKS, PROGRAM_INVENTORY };
 
 static struct bpf_program *program_of(const struct probes *p, size_t i)
 {
