@@ -58,9 +58,6 @@ void daemon_drain(void *daemon)
 	int err;
 
 	d->now_ns = util_now_ns();
-	err = probes_parked_accepts(d->probes, on_message, d);
-	if (err)
-		log_error("cannot read the parked accepts: %s", strerror(-err));
 	err = probes_drain(d->probes, on_message, d, &ring);
 	if (err)
 		log_error("cannot read the ring buffer: %s", strerror(-err));

@@ -112,8 +112,17 @@ static int show(struct inventory *inv, uint32_t generation)
 
 static void on_parked(void *arg, const void *record, size_t size)
 {
+	const struct inventory *inv = arg;
+
 	(void)size;
-	connections_parked(arg, record);
+	connections_parked(inv->connections, record);
+}
+
+static void drain(void *arg)
+{
+	const struct inventory *inv = arg;
+
+	inv->drain(inv->arg);
 }
 
 static int take(struct inventory *inv, enum inventory_cause cause, bool all)
@@ -132,7 +141,7 @@ static int take(struct inventory *inv, enum inventory_cause cause, bool all)
 	}
 	err = show(inv, all ? inv->generation : 0);
 	if (!err)
-		err = probes_parked(inv->probes, on_parked, inv->connections);
+		err = probes_parked(inv->probes, drain, on_parked, inv);
 	if (!err && all)
 		connections_inventory_end(inv->connections);
 	return err;

@@ -35,8 +35,9 @@ struct probes {
 	const volatile unsigned long *consumer_pos,
 		*producer_pos; /* pages of the ring, read-only */
 	size_t page_bytes;
-	probes_message_fn *message_fn; /* during a drain */
+	probes_message_fn *message_fn; /* during a drain, as the next two */
 	void *message_arg;
+	uint64_t drain_end; /* ring position */
 	int cpus;
 };
 
@@ -171,12 +172,13 @@ static int attach(struct probes *p, char *why, size_t why_size)
 	return 0;
 }
 
+/* The consumer's position is still the start of this message: libbpf stores it after the call. */
 static int on_message(void *arg, void *data, size_t size)
 {
 	struct probes *p = arg;
 
 	p->message_fn(p->message_arg, data, size);
-	return 0;
+	return probes_consumed(p) + BPF_RINGBUF_HDR_SZ + size < p->drain_end ? 0 : -ECANCELED;
 }
 
 /* kernel/bpf/ringbuf.c: the consumer's page at offset 0, the producer's page behind it. libbpf 1.1 keeps both private. */
@@ -259,20 +261,6 @@ bool probes_see_accept(const struct probes *p)
 int probes_fd(const struct probes *p)
 {
 	return ring_buffer__epoll_fd(p->ring);
-}
-
-int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct probes_ring *ret)
-{
-	int err;
-
-	/* before the first read: a wake-up that is asked for from here on comes again */
-	__atomic_store_n(&p->skel->bss->ps_wake_sent, 0, __ATOMIC_SEQ_CST);
-	p->message_fn = fn;
-	p->message_arg = arg;
-	err = ring_buffer__consume(p->ring);
-	ret->consumed = probes_consumed(p);
-	ret->produced = probes_produced(p);
-	return err < 0 ? err : 0;
 }
 
 int probes_process_add(struct probes *p, uint32_t tgid, const struct ps_process *process)
@@ -436,8 +424,9 @@ int probes_inventory(struct probes *p, uint32_t generation, bool *ret_full)
 	return err;
 }
 
-/* Empties a hash of `size`-byte values by 64-bit keys. */
-static int take_parked(int fd, size_t size, probes_message_fn *fn, void *arg)
+/* Empties a hash of `size`-byte values by 64-bit keys. `before` may be NULL. */
+static int take_parked(int fd, size_t size, void (*before)(void *arg), probes_message_fn *fn,
+		       void *arg)
 {
 	_cleanup_free_ char *values = calloc(PARKED_BATCH, size);
 	_cleanup_free_ uint64_t *keys = calloc(PARKED_BATCH, sizeof(*keys));
@@ -454,6 +443,8 @@ static int take_parked(int fd, size_t size, probes_message_fn *fn, void *arg)
 			err = -errno;
 		if (err && err != -ENOENT)
 			return err;
+		if (count && before)
+			before(arg);
 		for (uint32_t i = 0; i < count; i++)
 			fn(arg, values + i * size, size);
 		from = &batch;
@@ -461,17 +452,29 @@ static int take_parked(int fd, size_t size, probes_message_fn *fn, void *arg)
 	return 0;
 }
 
-int probes_parked(struct probes *p, probes_message_fn *fn, void *arg)
+int probes_parked(struct probes *p, void (*drain)(void *arg), probes_message_fn *fn, void *arg)
 {
-	return take_parked(bpf_map__fd(p->skel->maps.ps_parked), sizeof(struct ps_record), fn, arg);
+	return take_parked(bpf_map__fd(p->skel->maps.ps_parked), sizeof(struct ps_record), drain,
+			   fn, arg);
 }
 
-int probes_parked_accepts(struct probes *p, probes_message_fn *fn, void *arg)
+int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct probes_ring *ret)
 {
-	if (!__atomic_exchange_n(&p->skel->bss->ps_accepts_parked, 0, __ATOMIC_SEQ_CST))
-		return 0;
-	return take_parked(bpf_map__fd(p->skel->maps.ps_parked_accepts),
-			   sizeof(struct ps_message_accept), fn, arg);
+	int parked = 0, consumed = 0;
+
+	p->message_fn = fn;
+	p->message_arg = arg;
+	p->drain_end = probes_produced(p);
+	if (__atomic_exchange_n(&p->skel->bss->ps_accepts_parked, 0, __ATOMIC_SEQ_CST))
+		parked = take_parked(bpf_map__fd(p->skel->maps.ps_parked_accepts),
+				     sizeof(struct ps_message_accept), NULL, fn, arg);
+	/* before the first read: a wake-up that is asked for from here on comes again */
+	__atomic_store_n(&p->skel->bss->ps_wake_sent, 0, __ATOMIC_SEQ_CST);
+	if (probes_consumed(p) < p->drain_end)
+		consumed = ring_buffer__consume(p->ring);
+	ret->consumed = probes_consumed(p);
+	ret->produced = probes_produced(p);
+	return consumed < 0 && consumed != -ECANCELED ? consumed : parked;
 }
 
 bool probes_inventory_young(const struct probes *p)

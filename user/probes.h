@@ -63,7 +63,10 @@ bool probes_see_accept(const struct probes *p);
 
 /* Readable when the ring has filled to a quarter; drain on a timer besides. */
 int probes_fd(const struct probes *p);
-/* Calls fn for each message that is complete; *ret: the positions after it. The data is valid during the call. */
+/*
+ * Calls fn for each accept message that was parked, and for each message that stood complete in the ring when this began: an accept precedes
+ * the end of its connection, and is read before it. *ret: the positions after it. The data is valid during the call.
+ */
 int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct probes_ring *ret);
 
 /* -E2BIG: PS_PROCESSES_MAX reached. */
@@ -87,11 +90,9 @@ int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg);
  * the ring was full: drain, and pass again.
  */
 int probes_inventory(struct probes *p, uint32_t generation, bool *ret_full);
-/* Takes the final records (struct ps_record) that the ring had no room for. */
-int probes_parked(struct probes *p, probes_message_fn *fn, void *arg);
-/* Takes the accept messages that the ring had no room for; nearly free if there are none. Take them before a drain: an accept
- * precedes the end of its connection. */
-int probes_parked_accepts(struct probes *p, probes_message_fn *fn, void *arg);
+/* Takes the final records (struct ps_record) that the ring had no room for, some thousand at a time; each time drain() is
+ * called before fn sees them: it reads the accepts that precede these ends. */
+int probes_parked(struct probes *p, void (*drain)(void *arg), probes_message_fn *fn, void *arg);
 /* Whether the last pass left a connect() alone that had just begun, or whose end was skipped: time will tell. */
 bool probes_inventory_young(const struct probes *p);
 /* Ring positions: up to which slots are reserved, and read. */

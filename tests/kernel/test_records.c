@@ -662,7 +662,7 @@ static void every_refused_record_is_counted_and_every_final_parked(void **state)
 
 	run(f, body_storm);
 	probes_counters(f->probes, &counters);
-	assert_int_equal(probes_parked(f->probes, count_parked, &parked), 0);
+	assert_int_equal(probes_parked(f->probes, NULL, count_parked, &parked), 0);
 	assert_int_equal(missed_runs(f), 0);
 	assert_int_equal(records_in(f, PS_PHASE_PENDING) + counters.refused[PS_EVENT_PENDING],
 			 STORM);
@@ -671,7 +671,7 @@ static void every_refused_record_is_counted_and_every_final_parked(void **state)
 	assert_int_equal(counters.lost[PS_EVENT_ENDED], 0);
 	assert_true(parked > 0);
 	parked = 0;
-	assert_int_equal(probes_parked(f->probes, count_parked, &parked), 0);
+	assert_int_equal(probes_parked(f->probes, NULL, count_parked, &parked), 0);
 	assert_int_equal(parked, 0);
 }
 
@@ -692,7 +692,7 @@ static void what_neither_ring_nor_parking_holds_is_lost_and_counted(void **state
 
 	run(f, body_flood);
 	probes_counters(f->probes, &counters);
-	assert_int_equal(probes_parked(f->probes, count_parked, &parked), 0);
+	assert_int_equal(probes_parked(f->probes, NULL, count_parked, &parked), 0);
 	assert_int_equal(parked, PS_PARKED_MAX);
 	found = records_in(f, PS_PHASE_ENDED) + parked + counters.lost[PS_EVENT_ENDED];
 	assert_in_range(found, FLOOD - missed_runs(f), FLOOD);
