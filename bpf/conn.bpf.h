@@ -461,6 +461,24 @@ static __always_inline void conn_recycle(struct sock *sk, struct ps_value *v, __
 	bpf_spin_unlock(&v->lock);
 }
 
+/* Whether a listener of a target has, or had, this port. One that had none yet when it was tagged (listen() without bind())
+ * stands at 0 and may have any. */
+static __always_inline bool listener_port_is_known(__u16 port)
+{
+	return ps_ports[port] || ps_ports[0];
+}
+
+/* Whether its children may be born with a record. If not, it carries none from now on: an administrator may lower the
+ * limit at any time. */
+static __always_inline bool listener_may_bear(struct sock *sk)
+{
+	if (sock_optmem_max(sk, ps_optmem_max) >= OPTMEM_NEEDED)
+		return true;
+	bpf_sk_storage_delete(&ps_records, sk);
+	count_refusal(PS_REFUSAL_OPTMEM);
+	return false;
+}
+
 /* Tags a listener for `owner`: from now on its children are born with a record. */
 static __always_inline void listener_tag(struct sock *sk, __u32 owner)
 {
@@ -469,10 +487,9 @@ static __always_inline void listener_tag(struct sock *sk, __u32 owner)
 
 	if (!bpf_sk_storage_get(&ps_listeners, sk, &init, BPF_SK_STORAGE_GET_F_CREATE))
 		count_refusal(PS_REFUSAL_MEMORY);
-	if (sock_optmem_max(sk, ps_optmem_max) < OPTMEM_NEEDED) {
-		count_refusal(PS_REFUSAL_OPTMEM);
+	if (!listener_may_bear(sk))
 		return;
-	}
+	ps_ports[sk->__sk_common.skc_num] = 1;
 	value.self = (__u64)sk;
 	value.record.owner = owner;
 	value.record.birth_owner = owner;

@@ -105,6 +105,8 @@ static __always_inline void list_listener(struct bpf_iter__bpf_sk_storage_map *c
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || sk->__sk_common.skc_state != TCP_LISTEN)
 		return;
+	if (bpf_sk_storage_get(&ps_records, sk, 0, 0))
+		listener_may_bear(sk);
 	row.cookie = bpf_get_socket_cookie(sk);
 	row.owner = l->owner;
 	row.dropped = sk->sk_drops.counter - l->dropped_before;
@@ -157,7 +159,8 @@ static __always_inline void conn_heal(struct sock *sk, struct ps_value *v)
 	conn_see_tuple(sk, &s);
 	s.cookie = bpf_get_socket_cookie(sk);
 	s.handshake_us = 0; /* srtt is of the whole connection by now */
-	s.fail = PS_FAIL_OTHER;
+	/* sk_err may have been read and cleared by now: then nobody can say why */
+	s.fail = sk->sk_err ? sock_fail_reason(sk, TCP_SYN_SENT, false) : PS_FAIL_OTHER;
 	bpf_spin_lock(&v->lock);
 	state = sk->__sk_common.skc_state;
 	s.phase = sock_phase(state);
@@ -167,8 +170,7 @@ static __always_inline void conn_heal(struct sock *sk, struct ps_value *v)
 		ps_inventory_young++;
 	}
 	s.was_established = s.phase >= PS_PHASE_STALE && state != TCP_CLOSE;
-	/* sk_err may have been read by now: nobody can say who ended one in CLOSE */
-	s.close = state == TCP_CLOSE ? PS_CLOSE_OTHER : sock_close_reason(sk, state);
+	s.close = state == TCP_CLOSE && !sk->sk_err ? PS_CLOSE_OTHER : sock_close_reason(sk, state);
 	if (s.phase != PS_PHASE_NONE && conn_advance(v, sk, &s) && !v->adopting)
 		r->flags |= PS_HEALED; /* else it is adoption that is completed */
 	bpf_spin_unlock(&v->lock);

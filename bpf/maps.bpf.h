@@ -106,6 +106,8 @@ __u32 ps_inventory_full = 0;
 __u32 ps_inventory_young = 0;
 /* The adoption pass under way: 1 tags listeners only, 2 takes everything. */
 __u32 ps_adopt_pass = 0;
+/* By port: 1 if a listener of a target has been seen there. What is accepted elsewhere by strangers is none of ours. */
+__u8 ps_ports[65536] = {};
 
 static __always_inline struct ps_counters *counters(void)
 {

@@ -162,8 +162,9 @@ static __always_inline void accept_returned(long fd)
 	m.tgid = bpf_get_current_pid_tgid() >> 32;
 	m.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	m.owner = process_owner(m.tgid);
-	if (!m.cookie && !m.owner)
-		return;
+	if (!m.owner &&
+	    (!m.cookie || !listener_port_is_known(BPF_CORE_READ(sk, __sk_common.skc_num))))
+		return; /* a stranger's, of no listener of ours */
 	m.accepted_ns = bpf_ktime_get_ns();
 	slot = bpf_ringbuf_reserve(&ps_ring, sizeof(*slot), 0);
 	if (!slot) {
