@@ -160,6 +160,24 @@ static bool counts_equal(const char *text, const char *filter, struct counts *ex
 	return true;
 }
 
+/* What the daemon says that it cost: all of its loss counters that are not 0. */
+static void losses_print(const char *text)
+{
+	static const char *const names[] = {"poolscope_events_refused_total",
+					    "poolscope_events_lost_total",
+					    "poolscope_records_refused_total",
+					    "poolscope_probe_missed_total",
+					    "poolscope_reconcile_corrections_total"};
+	struct exposition_sample sample;
+
+	while (exposition_next(&text, &sample) == 1)
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (sample.value != 0 && strcmp(sample.name, names[i]) == 0)
+				print_error("# %s{%s} %g\n", sample.name,
+					    sample.label_count ? sample.labels[0].value : "",
+					    sample.value);
+}
+
 static void counts_explain(const struct scene *s, const char *text, const char *filter,
 			   struct counts *expected)
 {
@@ -171,6 +189,7 @@ static void counts_explain(const struct scene *s, const char *text, const char *
 			print_error("# {%s} %s is %ld, expected %ld\n", filter, rows[i].name, value,
 				    wanted);
 	}
+	losses_print(text);
 	poolscoped_print_log(&s->daemon);
 }
 

@@ -406,6 +406,13 @@ struct traffic_shared *traffic_shared(void)
 
 /* ---- addresses ---- */
 
+int traffic_volume(int count)
+{
+	const char *text = getenv("VOLUME_DIVISOR");
+
+	return text ? count / atoi(text) : count;
+}
+
 void traffic_address(const char *base, unsigned int offset, char text[16])
 {
 	struct in_addr a;

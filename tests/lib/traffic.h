@@ -91,6 +91,9 @@ long actor_finish(struct actor *a);
 
 struct traffic_shared *traffic_shared(void);
 
+/* So many, or on a slow machine fewer: divided by $VOLUME_DIVISOR. */
+int traffic_volume(int count);
+
 /* One socket. */
 step_fn step_listen; /* host, port, backlog, flags, protocol → fd */
 step_fn step_connect; /* host, port, from, from_port, flags, protocol → fd */

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Targets in namespaces of their own, which poolscoped never enters. Scenarios 25 and 39.
+ * Targets in namespaces of their own, which poolscoped never enters. Scenarios 25, 39, and 27 over two addresses.
  */
 #include <errno.h>
 #include <sched.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "netns.h"
 #include "scene.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
 
 #define HOST "127.0.0.1"
 #define PORT 8080
@@ -116,12 +124,98 @@ static void a_target_in_its_own_namespaces_is_adopted_and_counted(void **state)
 	poolscoped_wait_value(&s->daemon, "poolscope_target_processes", "process=box", 0);
 }
 
+/* ---- scenario 27 ---- */
+
+/* ip(8) with these words in the namespace of an actor; its exit status. */
+static int ip_in(const struct actor *a, const char *const words[])
+{
+	const char *argv[24] = {"nsenter", "-n", "-t"};
+	char pid[16];
+	int n = 3;
+
+	snprintf(pid, sizeof(pid), "%d", a->pid);
+	argv[n++] = pid;
+	argv[n++] = "ip";
+	while (*words)
+		argv[n++] = *words++;
+	return process_run(argv, NULL, 10000, NULL, NULL);
+}
+#define ip(actor, ...) ip_in(actor, (const char *const[]){__VA_ARGS__, NULL})
+
+/* How many TCP sockets with this local port the namespace of an actor has, listeners not counted. */
+static int tcp_sockets(const struct actor *a, const char *port_word)
+{
+	char pid[16], *text;
+	const char *argv[] = {"nsenter", "-n",		"-t",	   pid, "ss",	 "-tHn",
+			      "state",	 "established", port_word, "=", ":8080", NULL};
+	int lines = 0;
+
+	snprintf(pid, sizeof(pid), "%d", a->pid);
+	if (process_run(argv, NULL, 10000, &text, NULL) != 0)
+		lines = -1;
+	for (const char *p = text; lines >= 0 && (p = strchr(p, '\n')); p++)
+		lines++;
+	free(text);
+	return lines;
+}
+
+/* The second subflow is the kernel's doing, on both sides: none of the client's, but one more of the listener's children, with
+ * the address that it came from. */
+static void a_further_subflow_is_one_more_inbound_connection(void **state)
+{
+	struct scene *s = *state;
+	struct actor *server = scene_actor_in(s, "server", CLONE_NEWNET);
+	struct actor *client = scene_actor_in(s, "client", CLONE_NEWNET);
+	double deadline = now_seconds() + 5;
+	int l, c, a, subflows;
+
+	if (act_try(server, step_veth, .pid = client->pid) == -EOPNOTSUPP)
+		skip_because("this kernel has no veth");
+	act(server, step_veth_up, .host = "10.9.8.1");
+	act(client, step_veth_up, .host = "10.9.8.2");
+	if (ip(client, "address", "add", "10.9.8.3/24", "dev", "veth0") != 0 ||
+	    ip(client, "mptcp", "limits", "set", "subflows", "2") != 0 ||
+	    ip(server, "mptcp", "limits", "set", "subflows", "2") != 0 ||
+	    ip(client, "mptcp", "endpoint", "add", "10.9.8.3", "dev", "veth0", "subflow") != 0)
+		skip_because("no ip mptcp here, or no nsenter");
+	scene_observe(s, NULL);
+	l = (int)act(server, step_listen, .host = "10.9.8.1", .port = PORT, .backlog = 8,
+		     .protocol = IPPROTO_MPTCP);
+	c = (int)act(client, step_connect, .host = "10.9.8.1", .port = PORT,
+		     .protocol = IPPROTO_MPTCP);
+	a = (int)act(server, step_accept, .fd = l);
+	act(client, step_write, .fd = c, .count = 100);
+	act(server, step_write, .fd = a, .count = 100);
+	while ((subflows = tcp_sockets(server, "sport")) != 2 && now_seconds() < deadline)
+		pause_ms(20);
+	assert_int_equal(subflows, 2);
+	expect(s, "client", "outbound", "10.9.8.1", PORT, .attempts = 1, .opened = 1, .active = 1,
+	       .handshakes = 1);
+	expect(s, "server", "inbound", "10.9.8.2", PORT, .opened = 1, .active = 1, .handshakes = 1,
+	       .accept_waits = 1);
+	expect(s, "server", "inbound", "10.9.8.3", PORT, .opened = 1, .active = 1, .handshakes = 1);
+	expect_series_total(s, 3);
+	act(client, step_shutdown, .fd = c);
+	assert_int_equal(act(server, step_read_end, .fd = a), 100);
+	act(server, step_close, .fd = a);
+	assert_int_equal(act(client, step_read_end, .fd = c), 100);
+	act(client, step_close, .fd = c);
+	expect(s, "client", "outbound", "10.9.8.1", PORT, .attempts = 1, .opened = 1,
+	       .closed_local = 1, .handshakes = 1, .lifetimes = 1);
+	expect(s, "server", "inbound", "10.9.8.2", PORT, .opened = 1, .closed_peer = 1,
+	       .handshakes = 1, .lifetimes = 1, .accept_waits = 1);
+	expect(s, "server", "inbound", "10.9.8.3", PORT, .opened = 1, .closed_peer = 1,
+	       .handshakes = 1, .lifetimes = 1);
+	expect_series_total(s, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		scene_test(equal_tuples_in_two_namespaces_are_two_connections),
 		scene_test(both_ends_of_a_veth_pair_are_counted),
 		scene_test(a_target_in_its_own_namespaces_is_adopted_and_counted),
+		scene_test(a_further_subflow_is_one_more_inbound_connection),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
