@@ -20,6 +20,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "check.h"
+
 static long link_set(const char *name, bool up)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -183,22 +185,40 @@ static long address_set_4(int fd, const char *host)
 	return ioctl(fd, SIOCSIFNETMASK, &r) < 0 ? -errno : 0;
 }
 
+/* The kernel makes an address usable in a work of its own, a moment later. */
 static long address_set_6(int fd, const char *host)
 {
 	struct in6_ifreq r = {.ifr6_prefixlen = 64, .ifr6_ifindex = (int)if_nametoindex("veth0")};
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6};
+	double deadline = now_seconds() + 5;
 
 	inet_pton(AF_INET6, host, &r.ifr6_addr);
-	return ioctl(fd, SIOCSIFADDR, &r) < 0 ? -errno : 0;
+	if (ioctl(fd, SIOCSIFADDR, &r) < 0)
+		return -errno;
+	a.sin6_addr = r.ifr6_addr;
+	while (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		if (errno != EADDRNOTAVAIL || now_seconds() > deadline)
+			return -errno;
+		pause_ms(5);
+	}
+	return 0;
 }
 
-/* Duplicate address detection would hold an IPv6 address back for a second or two. */
+/* Duplicate address detection would hold an IPv6 address back for a second or two, or until the other end is up. */
 static void detection_off(void)
 {
-	int fd = open("/proc/sys/net/ipv6/conf/veth0/accept_dad", O_WRONLY | O_CLOEXEC);
+	static const char *const names[] = {"all", "veth0"};
 
-	if (fd >= 0) {
-		dprintf(fd, "0\n");
-		close(fd);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[64];
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_dad", names[i]);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0) {
+			dprintf(fd, "0\n");
+			close(fd);
+		}
 	}
 }
 

@@ -127,6 +127,16 @@ void scene_observe(struct scene *s, ...)
 	}
 }
 
+bool scene_has_fexit(struct scene *s)
+{
+	char *text = poolscoped_scrape(&s->daemon);
+	double sum;
+	bool has = exposition_sum(text, "poolscope_probe_info", "attach=fexit", &sum) > 0;
+
+	free(text);
+	return has;
+}
+
 /* ---- expectations ---- */
 
 static void filter_of(const char *process, const char *direction, const char *peer, int port,

@@ -42,6 +42,9 @@ struct actor *scene_fork(struct scene *s, struct actor *parent);
 /* Starts the daemon on all named actors, with further arguments (up to NULL), and asserts that it serves. */
 void scene_observe(struct scene *s, ...) __attribute__((sentinel));
 
+/* Whether accept() is seen by fexit: the fallback, or what this kernel refuses, misses some kinds of it. */
+bool scene_has_fexit(struct scene *s);
+
 /*
  * Waits up to 5 s until the series have exactly these numbers, prints the differences and fails if they do not, and checks the
  * invariants. peer NULL and port 0: summed over all. Overflow and folded peers are given as the label shows them.

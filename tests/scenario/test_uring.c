@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "exposition_check.h"
 #include "scene.h"
 #include "uring.h"
 
@@ -33,16 +32,12 @@ static void ring_open(struct actor *a, unsigned int flags)
 static struct ends ends_observed(struct scene *s, unsigned int flags)
 {
 	struct ends e = {.server = scene_actor(s, "server"), .client = scene_actor(s, "client")};
-	char *text;
-	double sum;
 
 	ring_open(e.server, flags);
 	ring_open(e.client, flags);
 	scene_observe(s, NULL);
 	e.port = scene_listen(e.server, SCENE_BACKLOG, &e.listener);
-	text = poolscoped_scrape(&s->daemon);
-	e.accepts_seen = exposition_sum(text, "poolscope_probe_info", "attach=fexit", &sum) > 0;
-	free(text);
+	e.accepts_seen = scene_has_fexit(s);
 	return e;
 }
 
