@@ -87,6 +87,9 @@ static long attach_into_a_storm(struct scene *s, int round)
 	/* One may have been found in SYN_SENT. */
 	assert_true(at_client.opened - at_client.handshakes <= 1);
 	act(client, step_release, .count = 0);
+	/* every FIN has arrived: else the server's close comes first */
+	poolscoped_wait_sum(&s->daemon, "poolscope_connections_stale", "process=server",
+			    (double)count);
 	act(server, step_release, .count = 0);
 	expect_end_of_storm(s, port, at_client, at_server);
 	poolscoped_stop(&s->daemon);
