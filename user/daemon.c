@@ -447,7 +447,8 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 			   const struct support *support, char *why, size_t why_size)
 {
 	struct probes_config config = {.ring_bytes = options->ring_bytes,
-				       .optmem_max = support->optmem_max};
+				       .optmem_max = support->optmem_max,
+				       .preempt_disable = support->preempt_disable};
 	struct daemon *d = calloc(1, sizeof(*d));
 	enum exit_code code = EXIT_RUNTIME;
 	int err;

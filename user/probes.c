@@ -105,6 +105,7 @@ static int load_programs(struct probes *p, const struct probes_config *config)
 		return -errno;
 	p->skel->rodata->ps_wake_bytes = config->ring_bytes / WAKE_FRACTION;
 	p->skel->rodata->ps_optmem_max = config->optmem_max;
+	p->skel->rodata->ps_may_keep_processor = config->preempt_disable;
 	choose_programs(p, config);
 	err = bpf_map__set_max_entries(p->skel->maps.ps_ring, config->ring_bytes);
 	if (!err)

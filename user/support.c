@@ -10,6 +10,7 @@
 #include <bpf/libbpf.h>
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,8 +102,8 @@ static void probe_sk_storage(struct support *all, struct feature *f)
 			: " is too old: socket storage in tracing programs needs Linux 5.11 or later");
 }
 
-/* Parameters of inet_csk_accept and its BTF id; 0 if the kernel's BTF does not describe it. */
-static unsigned int accept_parameters(__u32 *ret_id)
+/* What the kernel's BTF says of its functions. *ret_id: of inet_csk_accept(). Returns its parameters; 0: not described. */
+static unsigned int read_functions(struct support *all, __u32 *ret_id)
 {
 	const struct btf_type *t;
 	unsigned int count = 0;
@@ -112,6 +113,8 @@ static unsigned int accept_parameters(__u32 *ret_id)
 	btf = btf__load_vmlinux_btf();
 	if (!btf)
 		return 0;
+	all->preempt_disable = btf__find_by_name_kind(btf, "bpf_preempt_disable", BTF_KIND_FUNC) >
+			       0;
 	id = btf__find_by_name_kind(btf, "inet_csk_accept", BTF_KIND_FUNC);
 	t = id > 0 ? btf__type_by_id(btf, (__u32)id) : NULL;
 	t = t ? btf__type_by_id(btf, t->type) : NULL;
@@ -121,6 +124,14 @@ static unsigned int accept_parameters(__u32 *ret_id)
 	}
 	btf__free(btf);
 	return count;
+}
+
+/* Written 0 by an administrator, fexit programs load and attach, and never run. */
+static bool ftrace_is_off(void)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/sys/kernel/ftrace_enabled", "re");
+
+	return file && fgetc(file) == '0';
 }
 
 /* Loads and attaches a program that does nothing: some kernels refuse the one, some the other. */
@@ -134,9 +145,14 @@ static void probe_fexit(struct support *all, struct feature *f)
 	_cleanup_close_ int prog = -1, link = -1;
 	unsigned int parameters;
 
-	parameters = accept_parameters(&opts.attach_btf_id);
+	parameters = read_functions(all, &opts.attach_btf_id);
 	if (parameters != 2 && parameters != 4) {
 		say(f, false, "inet_csk_accept() has no known form in the kernel's BTF");
+		return;
+	}
+	if (ftrace_is_off()) {
+		say(f, false,
+		    "switched off: kernel.ftrace_enabled is 0 (sysctl kernel.ftrace_enabled=1)");
 		return;
 	}
 	prog = bpf_prog_load(BPF_PROG_TYPE_TRACING, "ps_probe", "Dual BSD/GPL", nothing,
@@ -154,13 +170,24 @@ static void probe_fexit(struct support *all, struct feature *f)
 	}
 }
 
+static bool can_open(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0;
+}
+
 static void probe_tracefs(struct support *all, struct feature *f)
 {
 	(void)all;
-	f->present = access(TRACEFS_ACCEPT, R_OK) == 0 || access(DEBUGFS_ACCEPT, R_OK) == 0;
+	f->present = can_open(DEBUGFS_ACCEPT) || can_open(TRACEFS_ACCEPT);
 	if (f->present)
 		say(f, true, "syscalls/sys_exit_accept4");
-	else if (access("/sys/kernel/tracing", X_OK) && errno == EACCES)
+	else if (errno == EPERM)
+		say(f, false,
+		    "the kernel lets nobody read tracefs (lockdown=confidentiality); needed only where fexit is "
+		    "refused");
+	else if (errno == EACCES)
 		say(f, false,
 		    "/sys/kernel/tracing may not be read by this user: run as root; needed only where fexit is "
 		    "refused");

@@ -95,7 +95,9 @@ static void expect_room(const struct probes_config *config)
 
 static struct probes_config config_of(const struct support *support)
 {
-	return (struct probes_config){.ring_bytes = 1 << 20, .optmem_max = support->optmem_max};
+	return (struct probes_config){.ring_bytes = 1 << 20,
+				      .optmem_max = support->optmem_max,
+				      .preempt_disable = support->preempt_disable};
 }
 
 static void the_verifier_has_room_with_fexit(void **state)
