@@ -79,6 +79,7 @@ static void bad_values_are_refused_by_name(void **state)
 		expect_refusal(NULL, cases[i][0], NULL, USAGE, cases[i][1], cases[i][2]);
 }
 
+/* Scenario 32, its second half. */
 static void the_same_pid_twice_is_refused(void **state)
 {
 	char arg[32], named[32], pid[16];
