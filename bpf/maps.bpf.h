@@ -93,8 +93,6 @@ struct {
 const volatile __u32 ps_wake_bytes = 1024 * 1024;
 /* net.core.optmem_max where the kernel has one for the whole host (before 6.9). */
 const volatile __u32 ps_optmem_max = 20480;
-/* The kernel has bpf_preempt_disable(). */
-const volatile bool ps_may_keep_processor = false;
 
 /* 1 from the first accept that is parked until the reader comes: it clears it, then takes them. */
 __u32 ps_accepts_parked = 0;

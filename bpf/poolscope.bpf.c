@@ -15,24 +15,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Since Linux 6.10. Called only where ps_may_keep_processor says that they are there: the verifier drops the calls elsewhere. */
-extern void bpf_preempt_disable(void) __ksym __weak;
-extern void bpf_preempt_enable(void) __ksym __weak;
-
-/* Where a program can be preempted (those of tracepoints since Linux 7), every task that comes to this processor meanwhile would
- * have its runs skipped. */
-static __always_inline void processor_keep(void)
-{
-	if (ps_may_keep_processor)
-		bpf_preempt_disable();
-}
-
-static __always_inline void processor_release(void)
-{
-	if (ps_may_keep_processor)
-		bpf_preempt_enable();
-}
-
 /* Once is as good as twice, but for conn_connect(), which begins a new life. */
 static __always_inline void set_state(struct sock *sk, int oldstate, int newstate, bool first)
 {
@@ -59,22 +41,26 @@ static __always_inline void set_state(struct sock *sk, int oldstate, int newstat
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(ps_set_state, struct sock *sk, int oldstate, int newstate)
 {
-	processor_keep();
 	set_state(sk, oldstate, newstate, true);
-	processor_release();
 	return 0;
 }
 
 /*
- * The same once more. The kernel skips a program that is interrupted on the same processor and wanted again (bpf_prog->active): by a
- * softirq, or where it was preempted by another task. The guard is of each program, so one of two runs.
+ * The same once more. The kernel skips a program that is interrupted and wanted again on the same processor (bpf_prog->active). The guard
+ * is of each program: a softirq that interrupts the first finds the second free.
  */
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(ps_set_state_again, struct sock *sk, int oldstate, int newstate)
+int BPF_PROG(ps_set_state_2, struct sock *sk, int oldstate, int newstate)
 {
-	processor_keep();
 	set_state(sk, oldstate, newstate, false);
-	processor_release();
+	return 0;
+}
+
+/* Since Linux 7 a task may be preempted inside of one, and hold it for some milliseconds: then that is one less. */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(ps_set_state_3, struct sock *sk, int oldstate, int newstate)
+{
+	set_state(sk, oldstate, newstate, false);
 	return 0;
 }
 
@@ -120,10 +106,8 @@ int ps_accept_fexit2(unsigned long long *ctx)
 {
 	struct sock *sk = (void *)ctx[2];
 
-	processor_keep();
 	if (sk)
 		conn_accept(sk);
-	processor_release();
 	return 0;
 }
 

@@ -448,7 +448,7 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 {
 	struct probes_config config = {.ring_bytes = options->ring_bytes,
 				       .optmem_max = support->optmem_max,
-				       .preempt_disable = support->preempt_disable};
+				       .preemptible = support->preemptible};
 	struct daemon *d = calloc(1, sizeof(*d));
 	enum exit_code code = EXIT_RUNTIME;
 	int err;

@@ -54,7 +54,8 @@ static const struct program programs[] = {
 	[PROGRAM_LIST_TASKS] = {"ps_list_tasks", "iter", false},
 	[PROGRAM_INVENTORY] = {"ps_inventory", "iter", false},
 	{"ps_set_state", "tp_btf", false},
-	{"ps_set_state_again", "tp_btf", false},
+	{"ps_set_state_2", "tp_btf", false},
+	{"ps_set_state_3", "tp_btf", false},
 	{"ps_destroy_sock", "tp_btf", false},
 	{"ps_fork", "tp_btf", false},
 	{"ps_exit", "tp_btf", false},
@@ -74,22 +75,20 @@ static struct bpf_program *program_of(const struct probes *p, size_t i)
 /* What libbpf says of a refused program is long (the verifier's log) and of use to developers only. */
 static int on_libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[1024];
-	size_t len;
+	_cleanup_free_ char *text = NULL;
+	char *rest = NULL;
 
 	(void)level;
-	if (!log_enabled(LOG_DEBUG))
+	if (!log_enabled(LOG_DEBUG) || vasprintf(&text, format, args) < 0)
 		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	len = strlen(line);
-	while (len && line[len - 1] == '\n')
-		line[--len] = '\0';
-	log_debug("%s", line);
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		log_debug("%s", line);
 	return 0;
 }
 
 static void choose_programs(struct probes *p, const struct probes_config *config)
 {
+	bpf_program__set_autoload(p->skel->progs.ps_set_state_3, config->preemptible);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit4, config->fexit_args == 4);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit2, config->fexit_args == 2);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_exit, config->accept_syscall);
@@ -105,7 +104,6 @@ static int load_programs(struct probes *p, const struct probes_config *config)
 		return -errno;
 	p->skel->rodata->ps_wake_bytes = config->ring_bytes / WAKE_FRACTION;
 	p->skel->rodata->ps_optmem_max = config->optmem_max;
-	p->skel->rodata->ps_may_keep_processor = config->preempt_disable;
 	choose_programs(p, config);
 	err = bpf_map__set_max_entries(p->skel->maps.ps_ring, config->ring_bytes);
 	if (!err)

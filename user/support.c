@@ -91,10 +91,11 @@ static void probe_sk_storage(struct support *all, struct feature *f)
 {
 	struct utsname uts;
 
-	(void)all;
 	if (uname(&uts))
 		snprintf(uts.release, sizeof(uts.release), "unknown");
 	f->present = support_release_at_least(uts.release, 5, 11);
+	/* since tracepoints are guarded by SRCU; nothing shows it */
+	all->preemptible = support_release_at_least(uts.release, 7, 0);
 	snprintf(
 		f->detail, sizeof(f->detail), "Linux %s%s", uts.release,
 		f->present
@@ -102,8 +103,8 @@ static void probe_sk_storage(struct support *all, struct feature *f)
 			: " is too old: socket storage in tracing programs needs Linux 5.11 or later");
 }
 
-/* What the kernel's BTF says of its functions. *ret_id: of inet_csk_accept(). Returns its parameters; 0: not described. */
-static unsigned int read_functions(struct support *all, __u32 *ret_id)
+/* Parameters of inet_csk_accept and its BTF id; 0 if the kernel's BTF does not describe it. */
+static unsigned int accept_parameters(__u32 *ret_id)
 {
 	const struct btf_type *t;
 	unsigned int count = 0;
@@ -113,8 +114,6 @@ static unsigned int read_functions(struct support *all, __u32 *ret_id)
 	btf = btf__load_vmlinux_btf();
 	if (!btf)
 		return 0;
-	all->preempt_disable = btf__find_by_name_kind(btf, "bpf_preempt_disable", BTF_KIND_FUNC) >
-			       0;
 	id = btf__find_by_name_kind(btf, "inet_csk_accept", BTF_KIND_FUNC);
 	t = id > 0 ? btf__type_by_id(btf, (__u32)id) : NULL;
 	t = t ? btf__type_by_id(btf, t->type) : NULL;
@@ -145,7 +144,7 @@ static void probe_fexit(struct support *all, struct feature *f)
 	_cleanup_close_ int prog = -1, link = -1;
 	unsigned int parameters;
 
-	parameters = read_functions(all, &opts.attach_btf_id);
+	parameters = accept_parameters(&opts.attach_btf_id);
 	if (parameters != 2 && parameters != 4) {
 		say(f, false, "inet_csk_accept() has no known form in the kernel's BTF");
 		return;

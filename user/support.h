@@ -36,7 +36,7 @@ struct support {
 	struct feature of[FEATURES];
 	unsigned int
 		accept_args; /* parameters of inet_csk_accept(): 4 before Linux 6.10, 2 since; 0 if no fexit */
-	bool preempt_disable; /* bpf_preempt_disable() is there */
+	bool preemptible; /* programs of tracepoints can be preempted */
 	uint32_t optmem_max; /* bytes; of the host's network namespace */
 };
 

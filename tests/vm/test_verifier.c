@@ -97,7 +97,7 @@ static struct probes_config config_of(const struct support *support)
 {
 	return (struct probes_config){.ring_bytes = 1 << 20,
 				      .optmem_max = support->optmem_max,
-				      .preempt_disable = support->preempt_disable};
+				      .preemptible = support->preemptible};
 }
 
 static void the_verifier_has_room_with_fexit(void **state)
