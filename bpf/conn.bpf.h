@@ -304,7 +304,7 @@ static __always_inline bool conn_is_connecting(struct sock *sk)
 }
 
 /* CLOSE → SYN_SENT, in connect(): the running task is the owner. Also the second connect() of one socket. */
-static __always_inline void conn_connect(struct sock *sk)
+static __always_inline void conn_connect(struct sock *sk, bool first)
 {
 	__u32 owner = sock_is_kernel(sk) ? 0 : process_current_owner();
 	struct conn_slot slot = {};
@@ -314,7 +314,7 @@ static __always_inline void conn_connect(struct sock *sk)
 
 	v = bpf_sk_storage_get(&ps_records, sk, 0, owner ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!v) {
-		if (owner)
+		if (owner && first)
 			count_refusal(PS_REFUSAL_MEMORY);
 		return;
 	}
@@ -470,24 +470,25 @@ static __always_inline bool listener_port_is_known(__u16 port)
 
 /* Whether its children may be born with a record. If not, it carries none from now on: an administrator may lower the
  * limit at any time. */
-static __always_inline bool listener_may_bear(struct sock *sk)
+static __always_inline bool listener_may_bear(struct sock *sk, bool first)
 {
 	if (sock_optmem_max(sk, ps_optmem_max) >= OPTMEM_NEEDED)
 		return true;
 	bpf_sk_storage_delete(&ps_records, sk);
-	count_refusal(PS_REFUSAL_OPTMEM);
+	if (first)
+		count_refusal(PS_REFUSAL_OPTMEM);
 	return false;
 }
 
 /* Tags a listener for `owner`: from now on its children are born with a record. */
-static __always_inline void listener_tag(struct sock *sk, __u32 owner)
+static __always_inline void listener_tag(struct sock *sk, __u32 owner, bool first)
 {
 	struct ps_listener init = {.owner = owner, .dropped_before = sk->sk_drops.counter};
 	struct ps_value *v, value = {};
 
-	if (!bpf_sk_storage_get(&ps_listeners, sk, &init, BPF_SK_STORAGE_GET_F_CREATE))
+	if (!bpf_sk_storage_get(&ps_listeners, sk, &init, BPF_SK_STORAGE_GET_F_CREATE) && first)
 		count_refusal(PS_REFUSAL_MEMORY);
-	if (!listener_may_bear(sk))
+	if (!listener_may_bear(sk, first))
 		return;
 	ps_ports[sk->__sk_common.skc_num] = 1;
 	value.self = (__u64)sk;
@@ -495,7 +496,8 @@ static __always_inline void listener_tag(struct sock *sk, __u32 owner)
 	value.record.birth_owner = owner;
 	v = bpf_sk_storage_get(&ps_records, sk, &value, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!v) {
-		count_refusal(PS_REFUSAL_MEMORY);
+		if (first)
+			count_refusal(PS_REFUSAL_MEMORY);
 		return;
 	}
 	if (v->record.phase != PS_PHASE_NONE || !v->record.owner)
@@ -503,13 +505,13 @@ static __always_inline void listener_tag(struct sock *sk, __u32 owner)
 }
 
 /* → LISTEN, in listen(): the running task is the owner. */
-static __always_inline void listener_begin(struct sock *sk)
+static __always_inline void listener_begin(struct sock *sk, bool first)
 {
 	__u32 owner = sock_is_kernel(sk) ? 0 : process_current_owner();
 	struct ps_value *v;
 
 	if (owner) {
-		listener_tag(sk, owner);
+		listener_tag(sk, owner, first);
 		return;
 	}
 	v = bpf_sk_storage_get(&ps_records, sk, 0, 0);

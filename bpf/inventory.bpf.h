@@ -85,7 +85,7 @@ static __always_inline void adopt_file(struct bpf_iter__task_file *ctx)
 			conn_adopt(sk, owner);
 		return;
 	}
-	listener_tag(sk, owner);
+	listener_tag(sk, owner, true);
 	if (ps_adopt_pass == 2)
 		queue_walk(sk, ctx->meta->seq, owner);
 }
@@ -106,7 +106,7 @@ static __always_inline void list_listener(struct bpf_iter__bpf_sk_storage_map *c
 	if (!tp || sk->__sk_common.skc_state != TCP_LISTEN)
 		return;
 	if (bpf_sk_storage_get(&ps_records, sk, 0, 0))
-		listener_may_bear(sk);
+		listener_may_bear(sk, true);
 	row.cookie = bpf_get_socket_cookie(sk);
 	row.owner = l->owner;
 	row.dropped = sk->sk_drops.counter - l->dropped_before;

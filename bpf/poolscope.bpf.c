@@ -15,7 +15,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Once is as good as twice, but for conn_connect(), which begins a new life. */
+/* Once is as good as twice, but for conn_connect(), which begins a new life. What is refused is counted by the first program only. */
 static __always_inline void set_state(struct sock *sk, int oldstate, int newstate, bool first)
 {
 	struct ps_value *v;
@@ -24,9 +24,9 @@ static __always_inline void set_state(struct sock *sk, int oldstate, int newstat
 		return;
 	if (newstate == TCP_SYN_SENT) {
 		if (first || !conn_is_connecting(sk))
-			conn_connect(sk);
+			conn_connect(sk, first);
 	} else if (newstate == TCP_LISTEN) {
-		listener_begin(sk);
+		listener_begin(sk, first);
 	} else if (oldstate == TCP_LISTEN) {
 		if (newstate == TCP_CLOSE) /* else a child that is being born */
 			listener_end(sk);

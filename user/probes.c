@@ -79,8 +79,12 @@ static int on_libbpf_print(enum libbpf_print_level level, const char *format, va
 	char *rest = NULL;
 
 	(void)level;
-	if (!log_enabled(LOG_DEBUG) || vasprintf(&text, format, args) < 0)
+	if (!log_enabled(LOG_DEBUG))
 		return 0;
+	if (vasprintf(&text, format, args) < 0) {
+		text = NULL;
+		return 0;
+	}
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 		log_debug("%s", line);
 	return 0;
