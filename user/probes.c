@@ -441,18 +441,18 @@ static int take_parked(int fd, size_t size, void (*before)(void *arg), probes_me
 		return -ENOMEM;
 	while (!err) {
 		count = PARKED_BATCH;
-		/* -ENOENT with what is left: the end */
+		/* -ENOENT with what is left: the end. Whatever the error, what was copied has been deleted. */
 		if (bpf_map_lookup_and_delete_batch(fd, from, &batch, keys, values, &count, NULL))
 			err = -errno;
-		if (err && err != -ENOENT)
-			return err;
+		if (err == -EINVAL || err == -EFAULT || err == -EPERM)
+			return err; /* not begun, and count not written */
 		if (count && before)
 			before(arg);
 		for (uint32_t i = 0; i < count; i++)
 			fn(arg, values + i * size, size);
 		from = &batch;
 	}
-	return 0;
+	return err == -ENOENT ? 0 : err;
 }
 
 int probes_parked(struct probes *p, void (*drain)(void *arg), probes_message_fn *fn, void *arg)
@@ -471,6 +471,8 @@ int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct prob
 	if (__atomic_exchange_n(&p->skel->bss->ps_accepts_parked, 0, __ATOMIC_SEQ_CST))
 		parked = take_parked(bpf_map__fd(p->skel->maps.ps_parked_accepts),
 				     sizeof(struct ps_message_accept), NULL, fn, arg);
+	if (parked)
+		p->skel->bss->ps_accepts_parked = 1; /* not all of them */
 	/* before the first read: a wake-up that is asked for from here on comes again */
 	__atomic_store_n(&p->skel->bss->ps_wake_sent, 0, __ATOMIC_SEQ_CST);
 	if (probes_consumed(p) < p->drain_end)
