@@ -298,6 +298,13 @@ static void record_accept(struct ps_record *r, uint32_t owner, uint64_t accepted
 	r->accepted_ns = accepted_ns;
 }
 
+/* A reset or a time-out ends a connection at once, so what was accepted later had ended already, whatever order the two come in. */
+static bool record_ended_before(const struct ps_record *r, uint64_t accepted_ns)
+{
+	return r->phase == PS_PHASE_ENDED && r->closed_ns && r->closed_ns < accepted_ns &&
+	       r->reason != PS_CLOSE_LOCAL && r->reason != PS_CLOSE_PEER;
+}
+
 /* The entry that the record is to change; NULL: it is late, repeated, refused or wrong. */
 static struct entry *record_entry(struct connections *c, const struct taken *t)
 {
@@ -345,7 +352,8 @@ static void record_account(struct connections *c, struct taken *t)
 	if (!e)
 		return;
 	if (!e->version && r->direction == PS_INBOUND &&
-	    accepts_take(&c->accepts, r->id, &accept) && !r->accepted_ns) {
+	    accepts_take(&c->accepts, r->id, &accept) && !r->accepted_ns &&
+	    !record_ended_before(r, accept.accepted_ns)) {
 		record_accept(r, accept.owner, accept.accepted_ns);
 		c->stats.events[PS_EVENT_ACCEPT]++;
 	}
@@ -425,10 +433,8 @@ static void accept_account(struct connections *c, const struct ps_message_accept
 	}
 	if (e->direction != PS_INBOUND || e->state.counted & POOLS_ACCEPTED)
 		return;
-	if (e->state.phase == PS_PHASE_ENDED) {
-		c->stats.accepts_lost += m->parked != 0;
-		return;
-	}
+	if (e->state.phase == PS_PHASE_ENDED)
+		return; /* it had ended before: an accept is read before any end that follows it */
 	view = entry_view(e);
 	record_accept(&view, m->owner, m->accepted_ns);
 	c->stats.events[PS_EVENT_ACCEPT]++;
@@ -541,5 +547,5 @@ void connections_stats(struct connections *c, struct connections_stats *ret)
 	*ret = c->stats;
 	ret->negative = pools.negative;
 	ret->accepts_dropped = c->accepts.dropped;
-	ret->accepts_lost += c->accepts.lost;
+	ret->accepts_lost = c->accepts.lost;
 }

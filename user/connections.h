@@ -25,7 +25,7 @@ struct connections_stats {
 	uint64_t full; /* records of live connections dropped because the mirror was full */
 	uint64_t invalid; /* messages that no version of this ABI sends, or that contradict what was told before */
 	uint64_t tombstones_dropped; /* given up before the ring had passed them: a late copy would be counted again */
-	uint64_t accepts_lost; /* parked ones that came too late for their connection */
+	uint64_t accepts_lost; /* parked ones whose connection never came */
 	uint64_t accepts_dropped; /* accepts without a record, given up because there were too many */
 	uint64_t corrections; /* gauges moved by absence, a healed record, or one that was refused before */
 	uint64_t negative; /* a gauge fell below 0: a bug, never clamped in silence */
