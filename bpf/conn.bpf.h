@@ -139,6 +139,7 @@ struct conn_seen {
 	__be16 sport;
 	__be16 dport;
 	__u8 phase;
+	bool syn_data;
 	volatile bool was_established; /* unknown to the verifier: one path instead of two */
 	__u8 fail;
 	__u8 close;
@@ -163,6 +164,7 @@ static __always_inline void conn_see_tuple(struct sock *sk, struct conn_seen *s)
 	if (tp) {
 		s->sport = sock_sport(tp);
 		s->handshake_us = sock_synack_rtt_us(tp);
+		s->syn_data = BPF_CORE_READ_BITFIELD(tp, syn_data);
 	}
 	s->dport = sk->__sk_common.skc_dport;
 	sock_peer(sk, s->peer);
@@ -218,6 +220,9 @@ static __always_inline bool conn_advance(struct ps_value *v, const struct sock *
 		if (s->phase == PS_PHASE_ESTABLISHED) {
 			r->established_ns = s->now_ns;
 			r->handshake_us = r->direction == PS_INBOUND ? s->handshake_us : 0;
+			/* TCP_FASTOPEN_CONNECT: the SYN went out with the first write, not in connect() */
+			if (s->syn_data && s->handshake_us && r->attempt_ns)
+				r->attempt_ns = s->now_ns - s->handshake_us * 1000ULL;
 		}
 		conn_set_tuple(r, s);
 	}
@@ -395,7 +400,7 @@ static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
 	init.record.id = s.cookie & PS_COOKIE_MASK;
 	init.record.owner = owner;
 	init.record.birth_owner = owner;
-	init.record.direction = sock_direction(sk);
+	init.record.direction = sock_direction(sk, ps_ports[sk->__sk_common.skc_num]);
 	v = bpf_sk_storage_get(&ps_records, sk, &init, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!v) {
 		count_refusal(PS_REFUSAL_MEMORY);

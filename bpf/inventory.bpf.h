@@ -191,7 +191,7 @@ static __always_inline void conn_heal_birth(struct sock *sk, struct ps_value *v)
 		return;
 	ps_inventory_young++;
 	conn_see_tuple(sk, &s);
-	direction = sock_direction(sk);
+	direction = sock_direction(sk, ps_ports[sk->__sk_common.skc_num]);
 	bpf_spin_lock(&v->lock);
 	if (r->phase == PS_PHASE_ENDED && v->told == r->version &&
 	    now_ns - r->closed_ns >= TRANSITION_NS) {

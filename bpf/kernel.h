@@ -124,6 +124,7 @@ struct tcp_sock {
 	__u32 snd_nxt;
 	__u32 snd_una;
 	__u32 srtt_us;
+	__u8 syn_data : 1;
 	bool is_mptcp;
 };
 

@@ -54,7 +54,7 @@ static __always_inline __be16 sock_sport(const struct tcp_sock *tp)
 	return tp->inet_conn.icsk_inet.inet_sport;
 }
 
-/* SYN-ACK to ACK: at SYN_RECV → ESTABLISHED srtt_us (in eighths) holds just that one sample, or 0 if the SYN-ACK was
+/* SYN-ACK to ACK, or SYN to SYN-ACK: at → ESTABLISHED srtt_us (in eighths) holds just that one sample, or 0 if the first of the two was
  * sent again (tcp_synack_rtt_meas). */
 static __always_inline __u32 sock_synack_rtt_us(const struct tcp_sock *tp)
 {
@@ -62,24 +62,22 @@ static __always_inline __u32 sock_synack_rtt_us(const struct tcp_sock *tp)
 }
 
 /*
- * Which side a socket that is established already was. A child inherits its listener's backlog limit. After
- * listen(fd, 0) that is 0 as well; then the SYN decides: it is counted in bytes_acked, but is no byte sent, so this sum is 1
- * for the side that connected and 0 for the other.
+ * Which side a socket that is established already was. The SYN decides: it is counted in bytes_acked, but is no byte sent, so this sum is 1
+ * for the side that connected and 0 for the other. If this host ever failed to send a segment it is less, since bytes_sent counts
+ * that all the same (__tcp_transmit_skb). Then the backlog limit tells, which a child inherits from its listener; after
+ * listen(fd, 0) that is 0 as well: there a listener on the port must be known (`listens`).
  */
-static __always_inline __u8 sock_direction(struct sock *sk)
+static __always_inline __u8 sock_direction(struct sock *sk, bool listens)
 {
-	struct tcp_sock *tp;
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	__u64 syn = 0;
 
-	if (sk->sk_max_ack_backlog > 0)
-		return PS_INBOUND;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return PS_INBOUND;
-	if (tp->bytes_acked + (__u32)(tp->snd_nxt - tp->snd_una) -
-		    (tp->bytes_sent - tp->bytes_retrans) ==
-	    1)
+	if (tp)
+		syn = tp->bytes_acked + (__u32)(tp->snd_nxt - tp->snd_una) -
+		      (tp->bytes_sent - tp->bytes_retrans);
+	if (syn == 1)
 		return PS_OUTBOUND;
-	return PS_INBOUND;
+	return sk->sk_max_ack_backlog > 0 || syn == 0 || listens ? PS_INBOUND : PS_OUTBOUND;
 }
 
 /* net.core.optmem_max, which bounds what sk_storage may charge a socket; of the namespace since 6.9. */

@@ -4,8 +4,12 @@
  * inventing durations. Scenario 28.
  */
 #include <errno.h>
+#include <sched.h>
+#include <sys/socket.h>
 
+#include "netns.h"
 #include "scene.h"
+#include "sockets.h"
 
 #define HOST "127.0.0.1"
 #define MANY 1000
@@ -133,6 +137,55 @@ static void the_direction_is_known_without_the_listener(void **state)
 	expect_series_total(s, 2);
 }
 
+/* What a host without a link could not send counts as sent in the kernel, so it must not decide who connected. */
+static void the_direction_is_known_after_a_segment_could_not_be_sent(void **state)
+{
+	struct scene *s = *state;
+	struct actor *server = scene_actor_in(s, "server", CLONE_NEWNET);
+	struct actor *client = scene_actor_in(s, "client", CLONE_NEWNET);
+	int l, c, a, port = 8080;
+
+	if (act_try(server, step_veth, .pid = client->pid) == -EOPNOTSUPP)
+		skip_because("this kernel has no veth");
+	act(server, step_veth_up, .host = "10.9.8.1");
+	act(client, step_veth_up, .host = "10.9.8.2");
+	l = (int)act(server, step_listen, .host = "10.9.8.1", .port = port, .backlog = 8);
+	c = (int)act(client, step_connect, .host = "10.9.8.1", .port = port);
+	a = (int)act(server, step_accept, .fd = l);
+	act(client, step_veth_down);
+	act(client, step_write, .fd = c, .count = 1000);
+	act(client, step_veth_up, .host = "10.9.8.2");
+	act(server, step_wait, .fd = a);
+	scene_observe(s, NULL);
+	expect(s, "client", "outbound", "10.9.8.1", port, .adopted = 1, .active = 1);
+	expect(s, "server", "inbound", "10.9.8.2", port, .adopted = 1, .active = 1);
+	expect_series_total(s, 2);
+}
+
+/* It listened before it connected, and keeps the backlog limit of that. */
+static long step_listen_then_connect(const struct step *s)
+{
+	long fd = step_listen(&(struct step){.host = HOST, .backlog = 4});
+
+	if (fd < 0)
+		return fd;
+	if (shutdown((int)fd, SHUT_RDWR) < 0)
+		return -errno;
+	return step_connect_bound(&(struct step){.fd = (int)fd, .host = s->host, .port = s->port});
+}
+
+static void a_listener_that_became_a_client_is_adopted_outbound(void **state)
+{
+	struct scene *s = *state;
+	struct actor *server = scene_actor(s, NULL), *client = scene_actor(s, "client");
+	int l, port = scene_listen(server, 4, &l);
+
+	act(client, step_listen_then_connect, .host = HOST, .port = port);
+	scene_observe(s, NULL);
+	expect(s, "client", "outbound", HOST, port, .adopted = 1, .active = 1);
+	expect_series_total(s, 1);
+}
+
 /* One that finds its way after the attach: its handshake has no beginning that we saw. */
 static void an_attempt_found_pending_opens_without_a_handshake_sample(void **state)
 {
@@ -157,6 +210,8 @@ int main(void)
 		scene_test(what_a_busy_process_holds_is_adopted_exactly),
 		scene_test(an_adopted_listener_counts_what_comes_after),
 		scene_test(the_direction_is_known_without_the_listener),
+		scene_test(the_direction_is_known_after_a_segment_could_not_be_sent),
+		scene_test(a_listener_that_became_a_client_is_adopted_outbound),
 		scene_test(an_attempt_found_pending_opens_without_a_handshake_sample),
 	};
 

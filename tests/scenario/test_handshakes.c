@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "netns.h"
 #include "scene.h"
@@ -161,6 +162,38 @@ static void fast_open_counts_as_any_other(void **state)
 	expect_lives(s, 2);
 }
 
+/* connect() only notes the address; the SYN waits for the first write, `value` ms later. */
+static long step_connect_lazily(const struct step *s)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons((uint16_t)s->port),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on)) < 0 ||
+	    connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return -errno;
+	pause_ms(s->value);
+	return write(fd, "x", 1) == 1 ? fd : -errno;
+}
+
+static void a_handshake_begins_with_the_syn_and_not_with_a_lazy_connect(void **state)
+{
+	struct scene *s = *state;
+	struct actor *both = both_ends(s, "ipv4/tcp_fastopen", 0x207); /* without cookies */
+	int l, c, a;
+
+	scene_observe(s, NULL);
+	l = (int)act(both, step_listen, .host = HOST, .port = PORT, .backlog = 16);
+	act(both, step_option, .fd = l, .level = IPPROTO_TCP, .name = TCP_FASTOPEN, .value = 16);
+	c = (int)act(both, step_connect_lazily, .port = PORT, .value = 500);
+	a = (int)act(both, step_accept, .fd = l);
+	expect(s, "both", "outbound", HOST, PORT, .attempts = 1, .opened = 1, .active = 1,
+	       .handshakes = 1);
+	expect_sample(s, HANDSHAKE, "direction=outbound", 1e-9, 0.25);
+	close_both(both, c, a, 1);
+}
+
 /*
  * The answer to a SYN with data is lost, so the server has accepted long before its handshake ends. fexit sees that, as a wait of 0; for
  * the fallback the socket has no cookie yet. The handshake is what the kernel measured, if it could (some tell repeated SYN-ACKs apart by
@@ -247,6 +280,7 @@ int main(void)
 		scene_test(a_simultaneous_open_is_outbound_at_both_ends),
 		scene_test(a_simultaneous_close_is_local_at_both_ends),
 		scene_test(fast_open_counts_as_any_other),
+		scene_test(a_handshake_begins_with_the_syn_and_not_with_a_lazy_connect),
 		scene_test(a_fast_open_accepted_before_it_is_established_counts_from_then),
 		scene_test(a_deferred_accept_counts_as_any_other),
 		scene_test(connections_by_syn_cookies_count_as_any_other),
