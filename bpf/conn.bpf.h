@@ -267,7 +267,7 @@ static __always_inline void conn_transition(struct sock *sk, struct ps_value *v,
 }
 
 /* Ends a record from outside of a transition: its socket is destroyed or begins another life. What has no room now is
- * lost for good, and counted. */
+ * lost for good, and counted, once. */
 static __always_inline void conn_end(struct sock *sk, struct ps_value *v)
 {
 	struct ps_record *r = &v->record;
@@ -296,6 +296,9 @@ static __always_inline void conn_end(struct sock *sk, struct ps_value *v)
 	bpf_spin_unlock(&v->lock);
 	if (conn_submit(v, slot, fresh))
 		return;
+	bpf_spin_lock(&v->lock);
+	v->told = r->version;
+	bpf_spin_unlock(&v->lock);
 	c = counters();
 	if (c)
 		__sync_fetch_and_add(&c->lost[PS_EVENT_ENDED], 1);

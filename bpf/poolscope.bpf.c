@@ -64,14 +64,27 @@ int BPF_PROG(ps_set_state_3, struct sock *sk, int oldstate, int newstate)
 	return 0;
 }
 
-/* The backstop: whatever was skipped, here the socket is over. */
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(ps_destroy_sock, struct sock *sk)
+static __always_inline void destroy_sock(struct sock *sk)
 {
 	struct ps_value *v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
 
 	if (v)
 		conn_end(sk, v);
+}
+
+/* The backstop: whatever was skipped, here the socket is over. Two programs as well: the last chance of a final that found
+ * neither ring nor parking map must not be skipped, or its loss would not be counted. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(ps_destroy_sock, struct sock *sk)
+{
+	destroy_sock(sk);
+	return 0;
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(ps_destroy_sock_2, struct sock *sk)
+{
+	destroy_sock(sk);
 	return 0;
 }
 

@@ -57,6 +57,7 @@ static const struct program programs[] = {
 	{"ps_set_state_2", "tp_btf", false},
 	{"ps_set_state_3", "tp_btf", false},
 	{"ps_destroy_sock", "tp_btf", false},
+	{"ps_destroy_sock_2", "tp_btf", false},
 	{"ps_fork", "tp_btf", false},
 	{"ps_exit", "tp_btf", false},
 	{"ps_accept_fexit4", "fexit", true},

@@ -14,7 +14,6 @@
 #include "scene.h"
 
 #define RUN_MS 10000
-#define DYING 30
 
 /* The exit codes of docs/metrics.md, not those of user/options.h. */
 enum { ENDED, USAGE = 2, KERNEL = 3, PRIVILEGE = 4, TARGET = 5, ADDRESS = 6 };
@@ -130,11 +129,12 @@ static void a_zombie_is_refused(void **state)
 /* Each lives a little longer than the one before, so that some are gone before, some during and some after the attach. */
 static void a_target_that_dies_while_it_is_attached_is_refused_or_attached(void **state)
 {
+	const int dying = 2 + traffic_volume(28);
 	int refused = 0, attached = 0;
 	char arg[32];
 
 	(void)state;
-	for (int i = 0; i < DYING; i++) {
+	for (int i = 0; i < dying; i++) {
 		pid_t pid = fork();
 		int code;
 
@@ -149,9 +149,9 @@ static void a_target_that_dies_while_it_is_attached_is_refused_or_attached(void 
 		refused += code == TARGET;
 		attached += code == ENDED;
 	}
-	print_message("# of %d dying targets %d were refused and %d attached\n", DYING, refused,
+	print_message("# of %d dying targets %d were refused and %d attached\n", dying, refused,
 		      attached);
-	assert_int_equal(refused + attached, DYING);
+	assert_int_equal(refused + attached, dying);
 }
 
 /* ---- the machine: 3, 4, 6 ---- */

@@ -146,8 +146,9 @@ static void what_is_lost_beyond_the_parking_is_reported_to_the_last(void **state
 		free(text);
 		pause_ms(50);
 	}
-	print_message("# %ld lost, %ld lifetimes, %ld opened, %ld closed as other\n", lost,
-		      lifetimes, opened, other);
+	print_message(
+		"# %ld lost, %ld lifetimes, %ld opened, %ld closed as other, %ld runs skipped\n",
+		lost, lifetimes, opened, other, total(text, "poolscope_probe_missed_total", ""));
 	assert_true(lost >= 2 * count - PARKED_MAX - 2000); /* the ring held the others */
 	assert_int_equal(lifetimes + lost, 2 * count);
 	assert_int_equal(opened + lost, 2 * count + other);
