@@ -171,14 +171,18 @@ static void each_100000_connections_are_counted_exactly_and_cost_nothing(void **
 	char *text = storm_run(s, &storm, 0, poolscoped_scrape(&s->daemon), true);
 	long rss = process_rss_bytes(&s->daemon.process);
 	int descriptors = process_descriptors(&s->daemon.process);
+	double deadline;
 
 	for (unsigned int run = 1; run <= runs_wanted(); run++)
 		text = storm_run(s, &storm, run, text, false);
 	free(text);
+	deadline = now_seconds() + 2;
 	rss = process_rss_bytes(&s->daemon.process) - rss;
 	print_message("# resident memory grew by %ld KiB\n", rss / 1024);
 	assert_true(rss <= RSS_GROWTH_MAX);
-	assert_int_equal(process_descriptors(&s->daemon.process), descriptors);
+	while (process_descriptors(&s->daemon.process) > descriptors && now_seconds() < deadline)
+		pause_ms(10); /* a scrape's connection is closed a moment after its answer */
+	assert_true(process_descriptors(&s->daemon.process) <= descriptors);
 	poolscoped_stop(&s->daemon);
 }
 
