@@ -19,7 +19,7 @@
 #include "exposition_check.h"
 
 #define ARGV_MAX 300
-#define READY_SECONDS 10
+#define READY_SECONDS 30 /* an emulated guest in a storm has little time for it */
 #define STOP_MS 5000
 #define SETTLE_SECONDS 5
 #define ANSWER_MAX (64 << 20)
