@@ -15,6 +15,7 @@
 #include "log.h"
 #include "loop.h"
 #include "options.h"
+#include "privileges.h"
 #include "support.h"
 #include "util.h"
 #include "version.h"
@@ -23,6 +24,10 @@
 
 static void on_signal(void *arg, int signo)
 {
+	if (signo == SIGHUP) {
+		log_info("nothing to reload");
+		return;
+	}
 	log_info("ending on %s", strsignal(signo));
 	loop_stop(arg);
 }
@@ -65,7 +70,7 @@ static enum exit_code open_http(struct http **ret, const struct options *options
 /* Turns until a signal ends it. */
 static enum exit_code run(struct daemon *d, struct http *http)
 {
-	static const int signals[] = {SIGTERM, SIGINT, 0};
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
 	struct loop *loop;
 	int err;
 
@@ -90,6 +95,21 @@ static enum exit_code run(struct daemon *d, struct http *http)
 	return err ? EXIT_RUNTIME : EXIT_OK;
 }
 
+static enum exit_code drop_privileges(void)
+{
+	char why[WHY_BYTES];
+	bool bounded;
+
+	if (privileges_drop(&bounded, why, sizeof(why))) {
+		log_error("%s", why);
+		return EXIT_PRIVILEGE;
+	}
+	if (!bounded)
+		log_info(
+			"no capability is left; the bounding set is as it was found (emptying it needs CAP_SETPCAP)");
+	return EXIT_OK;
+}
+
 static enum exit_code serve(const struct options *options, struct daemon *d)
 {
 	enum exit_code code;
@@ -98,6 +118,11 @@ static enum exit_code serve(const struct options *options, struct daemon *d)
 	code = open_http(&http, options, d);
 	if (code)
 		return code;
+	code = drop_privileges();
+	if (code) {
+		http_close(http);
+		return code;
+	}
 	for (size_t i = 0; i < options->listen_count; i++)
 		log_info("serving %s on %s", options->telemetry_path, options->listen[i].text);
 	if (!options->pid_count)

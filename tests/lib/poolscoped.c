@@ -191,7 +191,7 @@ int poolscoped_start(struct poolscoped *d, const char *const argv[])
 		assert_true(count < ARGV_MAX - 1);
 		all[count++] = *argv;
 	}
-	process_start(&d->process, all, NULL);
+	process_start(&d->process, all, &(struct process_how){.prepare = d->prepare});
 	deadline = now_seconds() + READY_SECONDS;
 	while (!poolscoped_is_ready(d)) {
 		int code = process_wait(&d->process, 20);

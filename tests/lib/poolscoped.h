@@ -11,6 +11,7 @@
 struct poolscoped {
 	struct process process;
 	int port;
+	void (*prepare)(void); /* as of struct process_how, or NULL */
 };
 
 const char *poolscoped_path(void);
