@@ -299,7 +299,7 @@ static int metrics_open(void *arg, void **ret_body)
 	memcpy(self.events_lost, counters.lost, sizeof(counters.lost));
 	self.events_lost[PS_EVENT_ACCEPT] += self.connections.accepts_lost;
 	body = calloc(1, sizeof(*body));
-	err = body ? exposition_open(&body->exposition, d->pools, &self) : -ENOMEM;
+	err = body ? exposition_open(&body->exposition, EXPOSITION_TEXT, d->pools, &self) : -ENOMEM;
 	if (err) {
 		free(body);
 		return err;

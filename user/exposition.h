@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The numbers as Prometheus text 0.0.4. A snapshot is taken at once, then rendered slice by slice, so that a
+ * The numbers as Prometheus text 0.0.4 or OpenMetrics 1.0.0. A snapshot is taken at once, then rendered slice by slice, so that a
  * large body never stands in memory whole and never stops the loop. Pure.
  */
 #ifndef EXPOSITION_H
@@ -14,7 +14,14 @@
 #include "pools.h"
 
 #define EXPOSITION_SLICE_BYTES (256 * 1024)
-#define EXPOSITION_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define EXPOSITION_TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define EXPOSITION_OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+enum exposition_format {
+	EXPOSITION_TEXT, /* 0.0.4 */
+	EXPOSITION_OPENMETRICS, /* 1.0.0 */
+	EXPOSITION_FORMATS,
+};
 
 /* One row per (process name, server port), summed by the caller. */
 struct exposition_listener {
@@ -63,7 +70,7 @@ struct exposition;
  * Copies what it needs: later changes do not show. `pools` must outlive it (label text). Label values that come from here
  * (programs, causes, versions) need no escaping; a version text beyond 64 bytes is cut.
  */
-int exposition_open(struct exposition **ret, struct pools *pools,
+int exposition_open(struct exposition **ret, enum exposition_format format, struct pools *pools,
 		    const struct exposition_self *self);
 void exposition_close(struct exposition *x);
 

@@ -121,7 +121,7 @@ static void rendering_bench(struct pools *p)
 		uint64_t start = util_now_ns(), opened, ns = 0, before;
 		ssize_t n;
 
-		if (exposition_open(&x, p, &self))
+		if (exposition_open(&x, EXPOSITION_TEXT, p, &self))
 			exit(1);
 		opened = util_now_ns();
 		for (bytes = lines = 0;; bytes += (size_t)n) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * A strict reader of the text format 0.0.4, written from docs/metrics.md and the format's description, not from user/exposition.c:
+ * A strict reader of text 0.0.4 and OpenMetrics 1.0.0, written from docs/metrics.md and the formats' descriptions, not from user/exposition.c:
  * the two share nothing, so that a mistake in one shows in the other. Stricter than Prometheus wherever the project promises
- * more: HELP, TYPE, samples in this order, no time stamps, no other comments, label sets exactly as declared, label values
+ * more: HELP, TYPE, (OpenMetrics) UNIT, samples in this order, no time stamps, no other comments, label sets exactly as declared, label values
  * from closed sets where there is one, buckets in the order of their bounds followed by sum and count.
  */
 #include "exposition_check.h"
@@ -24,7 +24,7 @@
 #define CLOSE_REASONS "reason=local|peer|reset_by_peer|reset_by_local|timeout|other"
 #define REASONS 6 /* of either kind */
 
-/* Families that may appear: type, exactly these labels (`le` apart), and values of labels that are a closed set. */
+/* Families that may appear, as text 0.0.4 names them: type, exactly these labels (`le` apart), and values of labels that are a closed set. */
 struct rule {
 	const char *name, *type, *labels;
 	const char *values[2]; /* "label=a|b" */
@@ -104,11 +104,12 @@ struct seen {
 };
 
 struct checker {
+	bool openmetrics;
 	size_t line;
 	char *why;
 	size_t why_size;
 	const struct rule *family; /* the one under way */
-	bool typed;
+	bool typed, unit, sampled, ended;
 	bool families_seen[RULES];
 	struct seen *seen;
 	size_t seen_count, seen_cap;
@@ -409,6 +410,7 @@ static int check_sample(struct checker *c, const char **p)
 		return fail(c, "%s stands outside of its family (HELP, TYPE, samples)", s.name);
 	if (!isfinite(s.value))
 		return fail(c, "%s is not finite", s.name);
+	c->sampled = true;
 	histogram = !strcmp(c->family->type, "histogram");
 	bucket = histogram && !strcmp(s.name + strlen(c->family->name), "_bucket");
 	if (s.value < 0 && strcmp(c->family->type, "gauge"))
@@ -418,10 +420,56 @@ static int check_sample(struct checker *c, const char **p)
 	return remember(c, &s);
 }
 
+static bool ends_in(const char *s, size_t len, const char *end)
+{
+	size_t n = strlen(end);
+
+	return len > n && !strncmp(s + len - n, end, n);
+}
+
+static bool is_info(const struct rule *r)
+{
+	return ends_in(r->name, strlen(r->name), "_info");
+}
+
+static const char *family_type(const struct checker *c, const struct rule *r)
+{
+	return c->openmetrics && is_info(r) ? "info" : r->type;
+}
+
+/* Of the name in the comments: OpenMetrics leaves out what the type adds to the samples' names. */
+static size_t family_length(const struct checker *c, const struct rule *r)
+{
+	size_t len = strlen(r->name);
+
+	if (c->openmetrics && is_info(r))
+		return len - strlen("_info");
+	if (c->openmetrics && !strcmp(r->type, "counter"))
+		return len - strlen("_total");
+	return len;
+}
+
+static bool is_family(const struct checker *c, const struct rule *r, const char *name, size_t len)
+{
+	return r && family_length(c, r) == len && !strncmp(r->name, name, len);
+}
+
+/* NULL: it must not have one. */
+static const char *family_unit(const struct checker *c, const struct rule *r)
+{
+	if (!c->openmetrics || is_info(r))
+		return NULL;
+	if (ends_in(r->name, family_length(c, r), "_seconds"))
+		return "seconds";
+	return ends_in(r->name, family_length(c, r), "_bytes") ? "bytes" : NULL;
+}
+
 static int family_end(struct checker *c)
 {
 	if (c->family && !c->typed)
 		return fail(c, "HELP of %s without TYPE", c->family->name);
+	if (c->family && !c->unit && family_unit(c, c->family))
+		return fail(c, "%s has no UNIT", c->family->name);
 	if (c->stage != NO_HISTOGRAM)
 		return fail(c, "a histogram of %s is not complete", c->family->name);
 	return 0;
@@ -432,45 +480,82 @@ static int check_help(struct checker *c, const char *name, size_t len, const cha
 	if (family_end(c))
 		return -EINVAL;
 	for (size_t i = 0; i < RULES; i++) {
-		if (strlen(rules[i].name) != len || strncmp(rules[i].name, name, len))
+		if (!is_family(c, &rules[i], name, len))
 			continue;
 		if (c->families_seen[i])
 			return fail(c, "%s has a second HELP: not contiguous", rules[i].name);
 		if (*rest != ' ' || rest[1] == '\n' || rest[1] == ' ')
 			return fail(c, "%s has an empty HELP", rules[i].name);
+		if (strcspn(rest, "\"\\") < strcspn(rest, "\n"))
+			return fail(c, "HELP of %s has to be escaped", rules[i].name);
 		c->families_seen[i] = true;
 		c->family = &rules[i];
-		c->typed = false;
+		c->typed = c->unit = c->sampled = false;
 		return 0;
 	}
 	return fail(c, "unknown family %.*s", (int)len, name);
 }
 
+/* Is `rest`, up to the end of the line, a space and this word? */
+static bool rest_is(const char *rest, const char *word)
+{
+	size_t len = strlen(word);
+
+	return *rest == ' ' && !strncmp(rest + 1, word, len) && rest[1 + len] == '\n';
+}
+
 static int check_type(struct checker *c, const char *name, size_t len, const char *rest)
 {
-	size_t type_len = c->family ? strlen(c->family->type) : 0;
-
-	if (!c->family || c->typed || strlen(c->family->name) != len ||
-	    strncmp(c->family->name, name, len))
+	if (c->typed || !is_family(c, c->family, name, len))
 		return fail(c, "TYPE does not follow the HELP of its family");
-	if (*rest != ' ' || strncmp(rest + 1, c->family->type, type_len) ||
-	    rest[1 + type_len] != '\n')
-		return fail(c, "%s must be a %s", c->family->name, c->family->type);
+	if (!rest_is(rest, family_type(c, c->family)))
+		return fail(c, "%s must be a %s", c->family->name, family_type(c, c->family));
 	c->typed = true;
+	return 0;
+}
+
+static int check_unit(struct checker *c, const char *name, size_t len, const char *rest)
+{
+	const char *unit;
+
+	if (!c->typed || c->unit || c->sampled || !is_family(c, c->family, name, len))
+		return fail(c, "UNIT does not follow the TYPE of its family");
+	unit = family_unit(c, c->family);
+	if (!unit || !rest_is(rest, unit))
+		return fail(c, "%s must have %s UNIT", c->family->name, unit ? "another" : "no");
+	c->unit = true;
 	return 0;
 }
 
 static int check_comment(struct checker *c, const char **p)
 {
-	const char *name = *p + 7;
-	bool help = !strncmp(*p, "# HELP ", 7);
-	size_t len;
+	static const struct {
+		const char *begin;
+		int (*check)(struct checker *c, const char *name, size_t len, const char *rest);
+		bool openmetrics;
+	} comments[] = {
+		{"# HELP ", check_help, false},
+		{"# TYPE ", check_type, false},
+		{"# UNIT ", check_unit, true},
+	};
+	const char *line = *p;
 
-	if (!help && strncmp(*p, "# TYPE ", 7))
-		return fail(c, "a comment that is neither HELP nor TYPE");
-	len = name_length(name, true);
-	*p = strchr(*p, '\n') + 1;
-	return help ? check_help(c, name, len, name + len) : check_type(c, name, len, name + len);
+	*p = strchr(line, '\n') + 1;
+	if (c->openmetrics && !strncmp(line, "# EOF\n", 6)) {
+		c->ended = true;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(comments) / sizeof(comments[0]); i++) {
+		const char *name = line + strlen(comments[i].begin);
+		size_t len;
+
+		if (strncmp(line, comments[i].begin, strlen(comments[i].begin)) ||
+		    (comments[i].openmetrics && !c->openmetrics))
+			continue;
+		len = name_length(name, true);
+		return comments[i].check(c, name, len, name + len);
+	}
+	return fail(c, "a comment that is neither HELP nor TYPE");
 }
 
 static int check_bytes(struct checker *c, const char *text)
@@ -515,23 +600,38 @@ static int check_lines(struct checker *c, const char *text)
 	const char *p = text;
 	int err = check_bytes(c, text);
 
-	for (c->line = err ? c->line : 1; !err && *p; c->line++)
+	for (c->line = err ? c->line : 1; !err && *p; c->line++) {
+		if (c->ended)
+			return fail(c, "something follows # EOF");
 		err = *p == '#' ? check_comment(c, &p) : check_sample(c, &p);
+	}
 	if (err)
 		return err;
 	c->line--;
+	if (c->openmetrics && !c->ended)
+		return fail(c, "no # EOF");
 	return family_end(c) ? -EINVAL : check_unique(c);
 }
 
-int exposition_check(const char *text, char *why, size_t why_size)
+static int check_format(bool openmetrics, const char *text, char *why, size_t why_size)
 {
-	struct checker c = {.why = why, .why_size = why_size};
+	struct checker c = {.openmetrics = openmetrics, .why = why, .why_size = why_size};
 	int err = check_lines(&c, text);
 
 	for (size_t i = 0; i < c.seen_count; i++)
 		free(c.seen[i].key);
 	free(c.seen);
 	return err;
+}
+
+int exposition_check(const char *text, char *why, size_t why_size)
+{
+	return check_format(false, text, why, why_size);
+}
+
+int exposition_check_openmetrics(const char *text, char *why, size_t why_size)
+{
+	return check_format(true, text, why, why_size);
 }
 
 int exposition_next(const char **cursor, struct exposition_sample *ret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Reads a Prometheus text 0.0.4 exposition as strictly as docs/metrics.md promises it, independently of
- * user/exposition.c, and finds samples in it for tests.
+ * Reads a text 0.0.4 or OpenMetrics 1.0.0 exposition as strictly as docs/metrics.md promises it, independently of
+ * user/families.c, and finds samples in it for tests.
  *
  * A label filter is "name=value,name=value": unordered, unquoted, a subset of the sample's labels ("" or NULL: any);
  * a value ends at the next comma. Sample names are whole: "poolscope_x_total", "poolscope_y_seconds_bucket".
@@ -28,6 +28,7 @@ struct exposition_sample {
 
 /* 0, or -EINVAL with "line 12: …" in `why`. The text is NUL-terminated. */
 int exposition_check(const char *text, char *why, size_t why_size);
+int exposition_check_openmetrics(const char *text, char *why, size_t why_size);
 
 /*
  * For every (process, direction, peer_address, server_port), at a quiet moment: opened + adopted = active + closed + handed_over;

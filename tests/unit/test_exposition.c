@@ -94,14 +94,50 @@ static char *body_read(struct exposition *x, size_t piece)
 	return text;
 }
 
-static char *render(struct pools *p, const struct exposition_self *self)
+static char *render_as(enum exposition_format format, struct pools *p,
+		       const struct exposition_self *self)
 {
 	struct exposition *x;
 	char *text;
 
-	assert_int_equal(exposition_open(&x, p, self), 0);
+	assert_int_equal(exposition_open(&x, format, p, self), 0);
 	text = body_read(x, 65536);
 	exposition_close(x);
+	return text;
+}
+
+/* Steps over comments; NULL at the end. */
+static const char *next_sample(const char **cursor, size_t *ret_len)
+{
+	const char *line = *cursor;
+
+	while (*line == '#')
+		line = strchr(line, '\n') + 1;
+	*ret_len = strcspn(line, "\n");
+	*cursor = line + *ret_len + (*line ? 1 : 0);
+	return *line ? line : NULL;
+}
+
+/* The text of 0.0.4; on the way OpenMetrics is held to its own rules and to the very same samples. */
+static char *render(struct pools *p, const struct exposition_self *self)
+{
+	char *text = render_as(EXPOSITION_TEXT, p, self),
+	     *openmetrics = render_as(EXPOSITION_OPENMETRICS, p, self);
+	const char *a = text, *b = openmetrics, *sample, *other;
+	size_t a_len, b_len, samples = 0;
+	char why[512];
+
+	if (exposition_check_openmetrics(openmetrics, why, sizeof(why)))
+		fail_msg("OpenMetrics: %s", why);
+	for (; (sample = next_sample(&a, &a_len)); samples++) {
+		other = next_sample(&b, &b_len);
+		assert_non_null(other);
+		assert_int_equal(a_len, b_len);
+		assert_memory_equal(sample, other, a_len);
+	}
+	assert_null(next_sample(&b, &b_len));
+	assert_true(samples > 0);
+	free(openmetrics);
 	return text;
 }
 
@@ -275,6 +311,39 @@ static void what_hangs_on_no_series(void **state)
 	pools_close(p);
 }
 
+static void openmetrics_names_families_without_their_suffix(void **state)
+{
+	struct exposition_self self = self_full();
+	struct pools *p = pools_with_names(10);
+	char *text;
+
+	(void)state;
+	series_with(p, PS_OUTBOUND, 1)->attempts = 7;
+	text = render_as(EXPOSITION_OPENMETRICS, p, &self);
+	assert_has(text, "# HELP poolscope_connections_active Established connections.\n"
+			 "# TYPE poolscope_connections_active gauge\n"
+			 "poolscope_connections_active{" OUT "} 0\n");
+	assert_has(text,
+		   "# HELP poolscope_connection_attempts Calls of connect() that sent a SYN.\n"
+		   "# TYPE poolscope_connection_attempts counter\n"
+		   "poolscope_connection_attempts_total{" OUT "} 7\n");
+	assert_has(text, "# TYPE poolscope_connection_lifetime_seconds histogram\n"
+			 "# UNIT poolscope_connection_lifetime_seconds seconds\n"
+			 "poolscope_connection_lifetime_seconds_bucket{" OUT ",le=\"0.01\"} 0\n");
+	assert_has(text, "# TYPE poolscope_probe info\n"
+			 "poolscope_probe_info{program=\"inet_sock_set_state\"");
+	assert_has(text, "# TYPE poolscope_scrape_duration_seconds gauge\n"
+			 "# UNIT poolscope_scrape_duration_seconds seconds\n"
+			 "poolscope_scrape_duration_seconds 0.001234567\n");
+	assert_has(text,
+		   "# TYPE poolscope_build info\n"
+		   "poolscope_build_info{version=\"0.1.0\",revision=\"abc\",libbpf=\"1.1\"} 1\n"
+		   "# EOF\n");
+	assert_string_equal(strstr(text, "# EOF"), "# EOF\n");
+	free(text);
+	pools_close(p);
+}
+
 static void nothing_to_show_leaves_families_out(void **state)
 {
 	struct pools_config config = {.peers_max = 1, .series_max = 1};
@@ -366,23 +435,25 @@ static void any_piece_size_gives_the_same_body(void **state)
 					100, 7};
 	struct exposition_self self = self_full();
 	struct pools *p = pools_with_many();
-	char *whole = render(p, &self);
+	char *valid = render(p, &self);
 
 	(void)state;
-	assert_valid(whole);
-	assert_true(strlen(whole) > 10 * EXPOSITION_SLICE_BYTES);
-	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+	assert_valid(valid);
+	assert_true(strlen(valid) > 10 * EXPOSITION_SLICE_BYTES);
+	free(valid);
+	for (size_t i = 0; i < ARRAY_SIZE(pieces) * EXPOSITION_FORMATS; i++) {
+		enum exposition_format format = i % EXPOSITION_FORMATS;
+		char *whole = render_as(format, p, &self), *text;
 		struct exposition *x;
-		char *text;
 
-		assert_int_equal(exposition_open(&x, p, &self), 0);
-		text = body_read(x, pieces[i]);
+		assert_int_equal(exposition_open(&x, format, p, &self), 0);
+		text = body_read(x, pieces[i / EXPOSITION_FORMATS]);
 		assert_int_equal(exposition_read(x, text, 1), 0); /* the end stays the end */
 		exposition_close(x);
 		assert_string_equal(text, whole);
 		free(text);
+		free(whole);
 	}
-	free(whole);
 	pools_close(p);
 }
 
@@ -415,7 +486,7 @@ static void later_changes_do_not_show(void **state)
 
 	(void)state;
 	self.listeners = rows;
-	assert_int_equal(exposition_open(&x, p, &self), 0);
+	assert_int_equal(exposition_open(&x, EXPOSITION_TEXT, p, &self), 0);
 	assert_int_equal(exposition_read(x, first, sizeof(first)), sizeof(first));
 	for (uint32_t i = 0; i < series_count(pools_series(p)); i++)
 		series_at(pools_series(p), i)->active = 77;
@@ -438,7 +509,7 @@ static void closing_early_leaks_nothing(void **state)
 	char byte;
 
 	(void)state;
-	assert_int_equal(exposition_open(&x, p, &self), 0);
+	assert_int_equal(exposition_open(&x, EXPOSITION_TEXT, p, &self), 0);
 	assert_int_equal(exposition_read(x, &byte, 1), 1);
 	assert_int_equal(byte, '#');
 	exposition_close(x);
@@ -453,6 +524,7 @@ int main(void)
 		cmocka_unit_test(an_inbound_series_has_its_own_families),
 		cmocka_unit_test(histograms_are_cumulative),
 		cmocka_unit_test(what_hangs_on_no_series),
+		cmocka_unit_test(openmetrics_names_families_without_their_suffix),
 		cmocka_unit_test(nothing_to_show_leaves_families_out),
 		cmocka_unit_test(the_longest_names_fit),
 		cmocka_unit_test(any_piece_size_gives_the_same_body),

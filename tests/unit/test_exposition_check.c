@@ -56,6 +56,10 @@ static const struct {
 	{HEAD("poolscope_peers_limit", "gauge") "poolscope_peers_limit 1\r\n",
 	 "line 3: control character 0x0d"},
 	{"# EOF\n", "line 1: a comment that is neither HELP nor TYPE"},
+	{HEAD("process_start_time_seconds", "gauge") "# UNIT process_start_time_seconds seconds\n",
+	 "line 3: a comment that is neither HELP nor TYPE"},
+	{"# HELP poolscope_peers_limit \"Text\".\n",
+	 "line 1: HELP of poolscope_peers_limit has to be escaped"},
 	{"#\n", "line 1: a comment that is neither HELP nor TYPE"},
 	{"# HELP poolscope_new Text.\n", "line 1: unknown family poolscope_new"},
 	{"# HELP go_threads Text.\n", "line 1: unknown family go_threads"},
@@ -189,6 +193,78 @@ static void refuses_every_breach_and_names_the_line(void **state)
 		if (exposition_check(breaches[i].text, why, sizeof(why)) != -EINVAL ||
 		    strcmp(why, breaches[i].why))
 			fail_msg("row %zu: expected '%s', got '%s'", i, breaches[i].why, why);
+	}
+}
+
+#define UNIT(name, unit) "# UNIT " name " " unit "\n"
+#define START "process_start_time_seconds"
+#define CPU "process_cpu_seconds"
+#define MEMORY "process_virtual_memory_bytes"
+#define KIND "poolscope_events_total{kind=\"accept\"} "
+#define BUILD "poolscope_build_info{version=\"1\",revision=\"2\",libbpf=\"3\"} 1\n"
+
+static const char good_openmetrics[] =
+	HEAD("poolscope_peers_limit", "gauge") "poolscope_peers_limit 3\n" /**/
+	HEAD("poolscope_events", "counter") KIND "12\n" /**/
+	HEAD(LIFETIME, "histogram") UNIT(LIFETIME, "seconds") BUCKETS SUM COUNT /**/
+		HEAD("poolscope_build", "info") BUILD /**/
+			HEAD(CPU, "counter") UNIT(CPU, "seconds") CPU "_total 1.5\n" /**/
+	HEAD(MEMORY, "gauge") UNIT(MEMORY, "bytes") MEMORY " 1\n# EOF\n";
+
+static const struct {
+	const char *text, *why;
+} openmetrics_breaches[] = {
+	{HEAD("poolscope_peers_limit", "gauge") "poolscope_peers_limit 1\n", "line 3: no # EOF"},
+	{"# EOF", "line 1: the last line has no end"},
+	{"# EOF\n# EOF\n", "line 2: something follows # EOF"},
+	{"# EOF\n\n", "line 2: something follows # EOF"},
+	{"# EOF \n", "line 1: a comment that is neither HELP nor TYPE"},
+	{HEAD("poolscope_events_total", "counter"),
+	 "line 1: unknown family poolscope_events_total"},
+	{HEAD("poolscope_events", "counter") "poolscope_events{kind=\"accept\"} 1\n",
+	 "line 3: poolscope_events stands outside of its family (HELP, TYPE, samples)"},
+	{HEAD("poolscope_events", "counter") "poolscope_events_created{kind=\"accept\"} 1\n",
+	 "line 3: poolscope_events_created stands outside of its family (HELP, TYPE, samples)"},
+	{HEAD("poolscope_events", "counter") KIND "1 # {} 1\n",
+	 "line 3: the value is not a decimal number, or something follows it"},
+	{HEAD("poolscope_build_info", "info"), "line 1: unknown family poolscope_build_info"},
+	{HEAD("poolscope_build", "gauge"), "line 2: poolscope_build_info must be a info"},
+	{"# HELP poolscope_peers_limit a\\b\n",
+	 "line 1: HELP of poolscope_peers_limit has to be escaped"},
+	{HEAD(START, "gauge") START " 1\n# EOF\n", "line 4: " START " has no UNIT"},
+	{HEAD(START, "gauge") START " 1\n" HEAD("process_open_fds", "gauge"),
+	 "line 4: " START " has no UNIT"},
+	{HEAD(START, "gauge") START " 1\n" UNIT(START, "seconds"),
+	 "line 4: UNIT does not follow the TYPE of its family"},
+	{HEAD(START, "gauge") UNIT(START, "seconds") UNIT(START, "seconds"),
+	 "line 4: UNIT does not follow the TYPE of its family"},
+	{"# HELP " START " Text.\n" UNIT(START, "seconds"),
+	 "line 2: UNIT does not follow the TYPE of its family"},
+	{HEAD(START, "gauge") UNIT("process_open_fds", "seconds"),
+	 "line 3: UNIT does not follow the TYPE of its family"},
+	{HEAD(START, "gauge") UNIT(START, "bytes"), "line 3: " START " must have another UNIT"},
+	{HEAD(START, "gauge") UNIT(START, "second"), "line 3: " START " must have another UNIT"},
+	{HEAD("process_open_fds", "gauge") UNIT("process_open_fds", "fds"),
+	 "line 3: process_open_fds must have no UNIT"},
+	{HEAD(CPU, "counter") CPU "_total 1\n# EOF\n", "line 4: " CPU "_total has no UNIT"},
+};
+
+static void openmetrics_is_read_as_strictly(void **state)
+{
+	char why[256] = "";
+
+	(void)state;
+	if (exposition_check_openmetrics(good_openmetrics, why, sizeof(why)))
+		fail_msg("%s", why);
+	assert_int_equal(exposition_check(good_openmetrics, why, sizeof(why)), -EINVAL);
+	assert_int_equal(exposition_check_openmetrics(good, why, sizeof(why)), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(openmetrics_breaches); i++) {
+		snprintf(why, sizeof(why), "nothing");
+		if (exposition_check_openmetrics(openmetrics_breaches[i].text, why, sizeof(why)) !=
+			    -EINVAL ||
+		    strcmp(why, openmetrics_breaches[i].why))
+			fail_msg("row %zu: expected '%s', got '%s'", i, openmetrics_breaches[i].why,
+				 why);
 	}
 }
 
@@ -353,6 +429,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_what_the_contract_allows),
 		cmocka_unit_test(refuses_every_breach_and_names_the_line),
+		cmocka_unit_test(openmetrics_is_read_as_strictly),
 		cmocka_unit_test(finds_samples_by_name_and_labels),
 		cmocka_unit_test(sums_over_matching_samples),
 		cmocka_unit_test(steps_through_all_samples),

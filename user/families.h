@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The families of /metrics and how their rows are written, in both formats. The inner half of exposition, which gathers the rows.
+ */
+#ifndef FAMILIES_H
+#define FAMILIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "exposition.h"
+#include "histogram.h"
+#include "series.h"
+
+#define FAMILIES_NAME_MAX 64 /* bytes of a family's name; asserted by test */
+#define FAMILIES_LINE_MAX (FAMILIES_NAME_MAX + SERIES_LABELS_MAX + 64 + BUF_NUMBER_MAX)
+/* Room for any row, and for the comments before it or the end after it. */
+#define FAMILIES_ROW_MAX ((HISTOGRAM_BOUNDS_MAX + 6) * FAMILIES_LINE_MAX)
+#define FAMILIES_BUILD_MAX 256 /* version texts */
+
+/* What a family's rows are. */
+enum row_kind {
+	ROW_SERIES,
+	ROW_LISTENER,
+	ROW_PROCESS,
+	ROW_PROGRAM,
+	ROW_CAUSE,
+	ROW_RECONCILE,
+	ROWS_COPIED, /* the rows above are memory of their own */
+	ROW_PEERS = ROWS_COPIED, /* one per process name and direction */
+	ROW_KIND, /* of events */
+	ROW_ONE,
+	ROW_KINDS,
+};
+
+struct peers_row {
+	const char *label; /* process="…" */
+	const char *direction;
+	struct series_peers stats;
+};
+
+/* What is shown once, laid out so that a family is an offset. */
+struct one_row {
+	uint64_t peers_limit, tracked, tracked_limit, corrections, last_scrape_ns;
+	char build[FAMILIES_BUILD_MAX];
+};
+
+struct kind_row {
+	const char *kind;
+	uint64_t accounted, refused, lost;
+};
+
+struct rows {
+	const void *data;
+	size_t count, size;
+};
+
+/* What is written, and how far; the caller sets what stands above the cursor. */
+struct families {
+	enum exposition_format format;
+	const struct series_table *table;
+	const struct histogram_bounds *bounds[2]; /* of handshake and accept wait; of lifetime */
+	struct rows rows[ROW_KINDS];
+	/* the cursor */
+	size_t family, row;
+	bool family_begun, ended;
+	size_t name_len; /* of the samples of the family under way */
+	char name[FAMILIES_NAME_MAX];
+};
+
+/*
+ * Writes whole rows from p on until fewer than FAMILIES_ROW_MAX bytes are left before `end`, or all is written. Returns where
+ * it stopped; p itself: there was nothing left.
+ */
+char *families_write(struct families *x, char *p, const char *end);
+
+#endif
