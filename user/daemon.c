@@ -252,7 +252,12 @@ struct body {
 	uint64_t spent_ns; /* on building it so far; not on sending */
 };
 
-static int metrics_open(void *arg, void **ret_body)
+static const enum exposition_format exposition_formats[NEGOTIATE_FORMATS] = {
+	[NEGOTIATE_TEXT] = EXPOSITION_TEXT,
+	[NEGOTIATE_OPENMETRICS] = EXPOSITION_OPENMETRICS,
+};
+
+static int metrics_open(void *arg, enum negotiate_format format, void **ret_body)
 {
 	struct exposition_listener listeners[LISTENERS_PORTS_MAX];
 	struct exposition_process processes[SERIES_NAMES_MAX];
@@ -299,7 +304,8 @@ static int metrics_open(void *arg, void **ret_body)
 	memcpy(self.events_lost, counters.lost, sizeof(counters.lost));
 	self.events_lost[PS_EVENT_ACCEPT] += self.connections.accepts_lost;
 	body = calloc(1, sizeof(*body));
-	err = body ? exposition_open(&body->exposition, EXPOSITION_TEXT, d->pools, &self) : -ENOMEM;
+	err = body ? exposition_open(&body->exposition, exposition_formats[format], d->pools, &self)
+		   : -ENOMEM;
 	if (err) {
 		free(body);
 		return err;
@@ -329,7 +335,7 @@ static void metrics_close(void *arg)
 	free(body);
 }
 
-const struct http_body_ops daemon_metrics = {metrics_open, metrics_read, metrics_close};
+const struct body_ops daemon_metrics = {metrics_open, metrics_read, metrics_close};
 
 void daemon_report(const struct daemon *d, FILE *out)
 {

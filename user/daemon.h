@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "http.h"
+#include "body.h"
 #include "options.h"
 #include "support.h"
 
@@ -34,7 +34,7 @@ void daemon_tick(void *daemon);
 bool daemon_healthy(void *daemon);
 
 /* The body of /metrics, for struct http_config; `arg` is the daemon. */
-extern const struct http_body_ops daemon_metrics;
+extern const struct body_ops daemon_metrics;
 
 /* Which programs run, one a line, for --check. */
 void daemon_report(const struct daemon *d, FILE *out);

@@ -3,9 +3,8 @@
  * The endpoint. libmicrohttpd (MHD) parses requests and frames answers; it never sees a listener: accept4() is ours, so the
  * bound on connections holds before MHD spends anything on one. MHD's epoll fd and the listeners sit in one epoll fd of ours.
  *
- * A request is classified once, from its raw target, into enum route: nothing a client sends is kept or echoed. Every opened
- * body is closed exactly once, by MHD's release of its response, and a body that did not reach its end takes its connection
- * down with a RST: in HTTP/1.0 a FIN would make it look complete.
+ * A request is classified once, from its raw target, into enum route, and from its headers into a format and a coding: nothing
+ * a client sends is kept or echoed.
  *
  * What it refuses to know: what the metrics are, and why the program is or is not healthy.
  */
@@ -23,12 +22,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "response.h"
 #include "util.h"
 
 /* Request line and headers must fit, and one chunk of an answer at a time. */
 #define CONNECTION_MEMORY_BYTES (16 * 1024)
-/* Without chunks (HTTP/1.0) MHD buffers this much of a body. */
-#define BODY_BLOCK_BYTES (32 * 1024)
 /* Above one minute, the usual scrape interval: a scraper finds its kept connection alive. */
 #define IDLE_TIMEOUT_S 90
 /* Per listener and turn: a flood of connections does not keep the loop from its other work. */
@@ -58,14 +56,6 @@ struct http {
 	uint64_t refused;
 };
 
-/* One answer of the telemetry path. */
-struct body {
-	const struct http_body_ops *ops;
-	void *inner;
-	int fd; /* MHD's; open as long as MHD holds the response */
-	bool ended;
-};
-
 /* ---- routes ---- */
 
 static bool path_equals(const char *path, size_t len, const char *expected)
@@ -86,20 +76,6 @@ static enum route classify(const struct http *h, const char *target)
 	return path_equals(target, len, "/") ? ROUTE_INDEX : ROUTE_OTHER;
 }
 
-/* The caller keeps `text` for as long as the endpoint lives. */
-static struct MHD_Response *make_text(const char *content_type, const char *text)
-{
-	struct MHD_Response *r;
-
-	r = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
-					    MHD_RESPMEM_PERSISTENT);
-	if (r && MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, content_type) == MHD_NO) {
-		MHD_destroy_response(r);
-		return NULL;
-	}
-	return r;
-}
-
 /* Takes the response; without one MHD closes the connection. */
 static enum MHD_Result queue(struct MHD_Connection *connection, unsigned int status,
 			     struct MHD_Response *r)
@@ -116,110 +92,44 @@ static enum MHD_Result queue(struct MHD_Connection *connection, unsigned int sta
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned int status,
 				   const char *text)
 {
-	return queue(connection, status, make_text(TEXT_PLAIN, text));
+	return queue(connection, status, response_text(TEXT_PLAIN, text));
 }
 
 static enum MHD_Result answer_with_header(struct MHD_Connection *connection, unsigned int status,
 					  const char *text, const char *name, const char *value)
 {
-	struct MHD_Response *r = make_text(TEXT_PLAIN, text);
-
-	if (r && MHD_add_response_header(r, name, value) == MHD_NO) {
-		MHD_destroy_response(r);
-		return MHD_NO;
-	}
-	return queue(connection, status, r);
+	return queue(connection, status,
+		     response_with(response_text(TEXT_PLAIN, text), name, value));
 }
 
-static ssize_t read_body(void *cls, uint64_t pos, char *out, size_t max)
+static enum MHD_Result see_wish(void *cls, enum MHD_ValueKind kind, const char *name,
+				const char *value)
 {
-	struct body *b = cls;
-	ssize_t n = b->ops->read(b->inner, out, max);
+	struct negotiate *n = cls;
 
-	(void)pos;
-	if (n == 0)
-		b->ended = true;
-	if (n <= 0)
-		return n == 0 ? MHD_CONTENT_READER_END_OF_STREAM
-			      : MHD_CONTENT_READER_END_WITH_ERROR;
-	return n;
-}
-
-static void release_body(void *cls)
-{
-	const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
-	struct body *b = cls;
-
-	/*
-	 * connect(AF_UNSPEC) resets an established TCP connection (tcp_disconnect()). MHD releases the response before it
-	 * shuts the socket down, in 0.9.75 as in later versions, or the RST would follow a FIN.
-	 */
-	if (!b->ended)
-		connect(b->fd, &unspecified, sizeof(unspecified));
-	b->ops->close(b->inner);
-	free(b);
-}
-
-static ssize_t read_nothing(void *cls, uint64_t pos, char *out, size_t max)
-{
-	(void)cls;
-	(void)pos;
-	(void)out;
-	(void)max;
-	return MHD_CONTENT_READER_END_OF_STREAM;
-}
-
-/*
- * MHD before 0.9.77 ends a chunked answer with its last chunk even if the request was a HEAD, and the client would
- * take that for the next answer. So: not chunked, and closed after it. Delete the option with the last such MHD.
- */
-static struct MHD_Response *make_head(void)
-{
-	struct MHD_Response *r;
-
-	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_nothing, NULL, NULL);
-	if (r)
-		MHD_set_response_options(r, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
-	return r;
-}
-
-/* A body of unknown size behind MHD's callbacks; NULL if there is no memory or it cannot be opened. */
-static struct MHD_Response *make_body(const struct http *h, struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct body *b = malloc(sizeof(*b));
-	struct MHD_Response *r;
-
-	if (!info || !b || h->config.metrics->open(h->config.arg, &b->inner)) {
-		free(b);
-		return NULL;
-	}
-	b->ops = h->config.metrics;
-	b->fd = info->connect_fd;
-	b->ended = false;
-	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BODY_BLOCK_BYTES, read_body, b,
-					      release_body);
-	if (!r) {
-		b->ops->close(b->inner);
-		free(b);
-	}
-	return r;
+	(void)kind;
+	if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT) == 0)
+		negotiate_accept(n, value);
+	if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT_ENCODING) == 0)
+		negotiate_encoding(n, value);
+	return MHD_YES;
 }
 
 static enum MHD_Result answer_metrics(const struct http *h, struct MHD_Connection *connection,
 				      bool head)
 {
-	struct MHD_Response *r = head ? make_head() : make_body(h, connection);
+	struct response_body what = {.ops = h->config.metrics, .arg = h->config.arg, .head = head};
+	struct negotiate n = {};
+	struct MHD_Response *r;
 
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, see_wish, &n);
+	what.format = negotiate_format(&n);
+	what.gzip = negotiate_gzip(&n);
+	what.content_type = h->config.content_types[what.format];
+	r = response_body(&what, connection);
 	if (!r)
 		return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
 				   "the metrics cannot be read\n");
-	if (MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, h->config.content_type) ==
-	    MHD_NO) {
-		MHD_destroy_response(r);
-		return MHD_NO;
-	}
 	return queue(connection, MHD_HTTP_OK, r);
 }
 
@@ -249,7 +159,7 @@ static enum MHD_Result answer(const struct http *h, struct MHD_Connection *conne
 		return answer_metrics(h, connection, head);
 	case ROUTE_INDEX:
 		return queue(connection, MHD_HTTP_OK,
-			     make_text("text/html; charset=utf-8", h->index));
+			     response_text("text/html; charset=utf-8", h->index));
 	case ROUTE_OTHER:
 		break;
 	}

@@ -12,18 +12,10 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "body.h"
+
 #define HTTP_LISTENERS_MAX 8
 #define HTTP_CONNECTIONS_MAX 64
-
-/*
- * A body made while it is sent. open: -errno fails the request with 500. read: as exposition_read(); after an error the
- * connection is reset. close: once for each body that was opened, whatever became of the connection. A HEAD opens none.
- */
-struct http_body_ops {
-	int (*open)(void *arg, void **ret_body);
-	ssize_t (*read)(void *body, char *out, size_t max);
-	void (*close)(void *body);
-};
 
 /* The texts stay the caller's and must outlive the endpoint. */
 struct http_config {
@@ -34,8 +26,8 @@ struct http_config {
 	} listen[HTTP_LISTENERS_MAX];
 	size_t listen_count;
 	const char *telemetry_path;
-	const char *content_type;
-	const struct http_body_ops *metrics;
+	const char *content_types[NEGOTIATE_FORMATS]; /* of the metrics */
+	const struct body_ops *metrics;
 	bool (*healthy)(void *arg); /* NULL: always */
 	bool (*ready)(void *arg);
 	void *arg; /* for the calls above */

@@ -47,7 +47,8 @@ static enum exit_code open_http(struct http **ret, const struct options *options
 	struct http_config config = {
 		.listen_count = options->listen_count,
 		.telemetry_path = options->telemetry_path,
-		.content_type = EXPOSITION_TEXT_TYPE,
+		.content_types = {[NEGOTIATE_TEXT] = EXPOSITION_TEXT_TYPE,
+				  [NEGOTIATE_OPENMETRICS] = EXPOSITION_OPENMETRICS_TYPE},
 		.metrics = &daemon_metrics,
 		.healthy = daemon_healthy,
 		.arg = d,

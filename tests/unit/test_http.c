@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "http.h"
 #include "util.h"
@@ -23,6 +24,8 @@
 #define DEADLINE_S 20
 #define BIG_BYTES (5 * 1024 * 1024 + 7)
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+#define GZIP "Accept-Encoding: gzip\r\n"
 #define TAIL " HTTP/1.1\r\nHost: h\r\n\r\n"
 
 /* The body that the server shows: `total` letters, one read of which may fail. */
@@ -31,6 +34,7 @@ static struct {
 	bool fails;
 	int open_error;
 	int opened, closed, reads;
+	enum negotiate_format format; /* of the last one opened */
 	bool healthy, ready;
 } fake;
 
@@ -39,13 +43,14 @@ static char letter(size_t i)
 	return (char)('a' + i % 23);
 }
 
-static int fake_open(void *arg, void **ret_body)
+static int fake_open(void *arg, enum negotiate_format format, void **ret_body)
 {
 	assert_ptr_equal(arg, &fake);
 	if (fake.open_error)
 		return fake.open_error;
 	fake.opened++;
 	fake.produced = 0;
+	fake.format = format;
 	*ret_body = &fake;
 	return 0;
 }
@@ -84,7 +89,7 @@ static bool fake_ready(void *arg)
 	return fake.ready;
 }
 
-static const struct http_body_ops fake_ops = {fake_open, fake_read, fake_close};
+static const struct body_ops fake_ops = {fake_open, fake_read, fake_close};
 
 /* ---- server ---- */
 
@@ -92,7 +97,8 @@ static struct http_config base_config(void)
 {
 	return (struct http_config){
 		.telemetry_path = "/metrics",
-		.content_type = CONTENT_TYPE,
+		.content_types =
+			{[NEGOTIATE_TEXT] = CONTENT_TYPE, [NEGOTIATE_OPENMETRICS] = OPENMETRICS_TYPE},
 		.metrics = &fake_ops,
 		.healthy = fake_healthy,
 		.ready = fake_ready,
@@ -428,6 +434,140 @@ static void head_has_the_headers_of_get_and_no_body(void **state)
 	http_close(h);
 }
 
+/* ---- formats and codings ---- */
+
+static const struct {
+	const char *headers;
+	enum negotiate_format format;
+	bool gzip;
+} wishes[] = {
+	{"", NEGOTIATE_TEXT, false},
+	{"Accept: */*\r\n", NEGOTIATE_TEXT, false},
+	{"Accept:\r\nAccept-Encoding:\r\n", NEGOTIATE_TEXT, false},
+	{"Accept: application/json\r\n", NEGOTIATE_TEXT, false},
+	{"accept: Application/OpenMetrics-Text; Version=1.0.0\r\n", NEGOTIATE_OPENMETRICS, false},
+	{"Accept: text/plain;q=0.5\r\nX: y\r\nAccept: application/openmetrics-text;q=0.6\r\n",
+	 NEGOTIATE_OPENMETRICS, false},
+	{GZIP, NEGOTIATE_TEXT, true},
+	{"accept-encoding: br\r\nAccept-encoding: GZIP;q=0.1\r\n", NEGOTIATE_TEXT, true},
+	{"Accept-Encoding: gzip;q=0, *\r\n", NEGOTIATE_TEXT, false},
+	{"Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;"
+	 "version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n" GZIP,
+	 NEGOTIATE_OPENMETRICS, true},
+};
+
+/* Unpacks what the client got behind the headers, chunks taken apart; the caller frees it. -1: it is not a complete gzip. */
+static ssize_t unpack(const char *packed, size_t len, char **ret)
+{
+	z_stream z = {.next_in = (unsigned char *)(uintptr_t)packed,
+		      .avail_in = (uInt)len,
+		      .avail_out = BIG_BYTES + 1};
+	int result;
+
+	*ret = malloc(BIG_BYTES + 1);
+	assert_non_null(*ret);
+	z.next_out = (unsigned char *)*ret;
+	assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
+	result = inflate(&z, Z_FINISH);
+	inflateEnd(&z);
+	return result == Z_STREAM_END && !z.avail_in ? (ssize_t)(BIG_BYTES + 1 - z.avail_out) : -1;
+}
+
+static struct client ask_wishing(struct http *h, const char *method, const char *headers)
+{
+	char request[1024];
+
+	snprintf(request, sizeof(request),
+		 "%s /metrics HTTP/1.1\r\nHost: h\r\n%sConnection: close\r\n\r\n", method, headers);
+	return ask(h, request);
+}
+
+static void the_metrics_come_as_the_client_wishes(void **state)
+{
+	struct http *h = open_server();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wishes); i++) {
+		struct client get = ask_wishing(h, "GET", wishes[i].headers), head;
+		char get_headers[1024], head_headers[1024];
+
+		assert_int_equal(status_of(&get), 200);
+		assert_int_equal(fake.format, wishes[i].format);
+		assert_true(has_header(&get, wishes[i].format == NEGOTIATE_OPENMETRICS
+						     ? "Content-Type: " OPENMETRICS_TYPE
+						     : "Content-Type: " CONTENT_TYPE));
+		assert_true(has_header(&get, "Vary: Accept, Accept-Encoding"));
+		if (has_header(&get, "Content-Encoding: gzip") != wishes[i].gzip)
+			fail_msg("row %zu: %s", i, get.data);
+		if (wishes[i].gzip) {
+			ssize_t n = dechunk(&get);
+			char *text;
+
+			assert_true(n > 0);
+			assert_int_equal(unpack(raw_body(&get), (size_t)n, &text), 5);
+			check_letters(text, 5);
+			free(text);
+		} else {
+			assert_string_equal(raw_body(&get), "5\r\nabcde\r\n0\r\n\r\n");
+			assert_null(strcasestr(get.data, "Content-Encoding"));
+		}
+		head = ask_wishing(h, "HEAD", wishes[i].headers);
+		headers_of(&get, get_headers);
+		headers_of(&head, head_headers);
+		assert_string_equal(head_headers, get_headers);
+		assert_string_equal(raw_body(&head), "");
+		client_close(&get);
+		client_close(&head);
+	}
+	assert_int_equal(fake.opened, ARRAY_SIZE(wishes));
+	assert_int_equal(fake.closed, ARRAY_SIZE(wishes));
+	http_close(h);
+}
+
+static void only_the_metrics_are_negotiated(void **state)
+{
+	struct http *h = open_server();
+	struct client c = ask(h,
+			      "GET /-/ready HTTP/1.1\r\nHost: h\r\n" GZIP
+			      "Accept: application/openmetrics-text\r\nConnection: close\r\n\r\n");
+
+	(void)state;
+	assert_string_equal(raw_body(&c), "ok\n");
+	assert_true(has_header(&c, "Content-Type: text/plain; charset=utf-8"));
+	assert_null(strcasestr(c.data, "Vary"));
+	client_close(&c);
+	http_close(h);
+}
+
+static void a_large_gzip_comes_whole(void **state)
+{
+	struct http *h = open_server();
+	struct client c;
+	char *text;
+	ssize_t n;
+
+	(void)state;
+	fake.total = BIG_BYTES;
+	c = ask_wishing(h, "GET", GZIP);
+	n = dechunk(&c);
+	assert_in_range(n, 1000, BIG_BYTES / 50);
+	assert_int_equal(unpack(raw_body(&c), (size_t)n, &text), BIG_BYTES);
+	check_letters(text, BIG_BYTES);
+	assert_int_equal(c.end, END_CLOSED);
+	free(text);
+	client_close(&c);
+
+	c = ask(h, "GET /metrics HTTP/1.0\r\n" GZIP "\r\n");
+	assert_int_equal(c.data + c.len - raw_body(&c), n);
+	assert_int_equal(unpack(raw_body(&c), (size_t)n, &text), BIG_BYTES);
+	check_letters(text, BIG_BYTES);
+	assert_int_equal(c.end, END_CLOSED);
+	free(text);
+	client_close(&c);
+	assert_int_equal(fake.closed, 2);
+	http_close(h);
+}
+
 static void other_methods_are_told_what_is_allowed(void **state)
 {
 	static const char *const methods[] = {"POST",  "PUT", "DELETE", "OPTIONS", "PATCH",
@@ -730,8 +870,9 @@ static void a_reader_that_stalls_holds_up_nobody(void **state)
 
 static void a_body_that_fails_is_never_closed_as_complete(void **state)
 {
-	static const char *const requests[] = {"GET /metrics" TAIL,
-					       "GET /metrics HTTP/1.0\r\n\r\n"};
+	static const char *const requests[] = {"GET /metrics" TAIL, "GET /metrics HTTP/1.0\r\n\r\n",
+					       "GET /metrics HTTP/1.1\r\nHost: h\r\n" GZIP "\r\n",
+					       "GET /metrics HTTP/1.0\r\n" GZIP "\r\n"};
 	static const size_t fail_at[] = {0, 1, 100000, BIG_BYTES};
 	struct http *h = open_server();
 
@@ -741,10 +882,10 @@ static void a_body_that_fails_is_never_closed_as_complete(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(requests) * ARRAY_SIZE(fail_at); i++) {
 		struct client c;
 
-		fake.fail_at = fail_at[i / 2];
-		c = ask(h, requests[i % 2]);
+		fake.fail_at = fail_at[i / ARRAY_SIZE(requests)];
+		c = ask(h, requests[i % ARRAY_SIZE(requests)]);
 		assert_int_equal(c.end, END_RESET);
-		assert_null(strstr(c.data, "\r\n0\r\n\r\n"));
+		assert_null(memmem(c.data, c.len, "\r\n0\r\n\r\n", 7));
 		client_close(&c);
 		assert_int_equal(fake.closed, i + 1);
 		assert_int_equal(fake.opened, i + 1);
@@ -1065,6 +1206,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_route_answers_get),
 		cmocka_unit_test(head_has_the_headers_of_get_and_no_body),
+		cmocka_unit_test(the_metrics_come_as_the_client_wishes),
+		cmocka_unit_test(only_the_metrics_are_negotiated),
+		cmocka_unit_test(a_large_gzip_comes_whole),
 		cmocka_unit_test(other_methods_are_told_what_is_allowed),
 		cmocka_unit_test(a_request_with_a_body_is_refused_and_the_connection_closed),
 		cmocka_unit_test(an_empty_body_is_none),
