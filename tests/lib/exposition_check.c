@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * A strict reader of text 0.0.4 and OpenMetrics 1.0.0, written from docs/metrics.md and the formats' descriptions, not from user/exposition.c:
- * the two share nothing, so that a mistake in one shows in the other. Stricter than Prometheus wherever the project promises
- * more: HELP, TYPE, (OpenMetrics) UNIT, samples in this order, no time stamps, no other comments, label sets exactly as declared, label values
- * from closed sets where there is one, buckets in the order of their bounds followed by sum and count.
+ * A strict reader of text 0.0.4 and OpenMetrics 1.0.0, written from docs/metrics.md and the formats' descriptions, not from
+ * user/families.c: the two share nothing, so that a mistake in one shows in the other. Stricter than Prometheus wherever the project
+ * promises more: HELP, TYPE, (OpenMetrics) UNIT, samples in this order, no time stamps, no other comments, label sets exactly as
+ * declared, label values from closed sets where there is one, buckets in the order of their bounds followed by sum and count.
  */
 #include "exposition_check.h"
 
