@@ -119,8 +119,8 @@ static char *poolscoped_body(const char *answer)
 	return body;
 }
 
-/* Returns the answer, or NULL if nobody listens. */
-static char *poolscoped_request(const struct poolscoped *d, const char *path)
+/* Returns the answer, or NULL if nobody listens. `headers`: whole lines. */
+static char *poolscoped_request(const struct poolscoped *d, const char *path, const char *headers)
 {
 	int fd = poolscoped_connect(d);
 	char request[512];
@@ -130,7 +130,8 @@ static char *poolscoped_request(const struct poolscoped *d, const char *path)
 	if (fd < 0)
 		return NULL;
 	n = snprintf(request, sizeof(request),
-		     "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+		     "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", path,
+		     headers);
 	assert_int_equal(write(fd, request, (size_t)n), n);
 	answer = poolscoped_read_all(fd);
 	close(fd);
@@ -146,9 +147,10 @@ static int poolscoped_status(const char *answer)
 	return status;
 }
 
-int poolscoped_get(const struct poolscoped *d, const char *path, char **ret_body)
+int poolscoped_get_with(const struct poolscoped *d, const char *path, const char *headers,
+			char **ret_body)
 {
-	char *answer = poolscoped_request(d, path);
+	char *answer = poolscoped_request(d, path, headers);
 	int status;
 
 	if (!answer) {
@@ -163,9 +165,14 @@ int poolscoped_get(const struct poolscoped *d, const char *path, char **ret_body
 	return status;
 }
 
+int poolscoped_get(const struct poolscoped *d, const char *path, char **ret_body)
+{
+	return poolscoped_get_with(d, path, "", ret_body);
+}
+
 static bool poolscoped_is_ready(const struct poolscoped *d)
 {
-	char *answer = poolscoped_request(d, "/-/ready");
+	char *answer = poolscoped_request(d, "/-/ready", "");
 	bool ready = answer && answer[0] && poolscoped_status(answer) == 200;
 
 	free(answer);

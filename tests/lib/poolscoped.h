@@ -31,6 +31,9 @@ void poolscoped_done(struct poolscoped *d);
 
 /* One GET. Returns the status; *ret_body is to be freed (NULL: not wanted). Fails the test on a torn answer. */
 int poolscoped_get(const struct poolscoped *d, const char *path, char **ret_body);
+/* `headers`: whole lines, "Accept: x/y\r\n" */
+int poolscoped_get_with(const struct poolscoped *d, const char *path, const char *headers,
+			char **ret_body);
 
 /* Checked text of /metrics; free() it. $EXACT: there may be no correction without a loss. */
 char *poolscoped_scrape(const struct poolscoped *d);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exposition_check.h"
 #include "scene.h"
 
 #define RUN_MS 10000
@@ -95,6 +96,26 @@ static void without_a_target_it_serves(void **state)
 	poolscoped_stop(&s->daemon);
 }
 
+/* What Prometheus 2.42 sends. */
+static void who_asks_for_openmetrics_gets_it(void **state)
+{
+	struct scene *s = *state;
+	char *body, why[512] = "";
+
+	scene_actor(s, "target");
+	scene_observe(s, NULL);
+	assert_int_equal(poolscoped_get_with(&s->daemon, "/metrics",
+					     "Accept: application/openmetrics-text;version=1.0.0,"
+					     "application/openmetrics-text;version=0.0.1;q=0.75,"
+					     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n",
+					     &body),
+			 200);
+	if (exposition_check_openmetrics(body, why, sizeof(why)) != 0)
+		fail_msg("%s", why);
+	expect_text(body, "# EOF\n");
+	free(body);
+}
+
 static void the_path_of_the_metrics_can_be_moved(void **state)
 {
 	struct scene *s = *state;
@@ -129,6 +150,7 @@ int main(void)
 		scene_test(sigterm_and_sigint_end_it_cleanly),
 		scene_test(check_reports_and_ends),
 		scene_test(without_a_target_it_serves),
+		scene_test(who_asks_for_openmetrics_gets_it),
 		scene_test(the_path_of_the_metrics_can_be_moved),
 		scene_test(each_listen_address_serves),
 	};
