@@ -43,19 +43,29 @@ static uint64_t key_of(const struct accept *w)
 	return w->id ? w->id : w->accepted_ns;
 }
 
-/* A free place for the key, else the one that has been taken for the longest. */
+/* A free place for the key, in the emptier of its sets, or the tails would be long; else the one that has been taken for the longest. */
 static struct accept *place_for(struct accepts *a, uint64_t key)
 {
-	struct accept *oldest = set_of(a, key, false);
+	struct accept *place = NULL, *oldest = set_of(a, key, false);
+	int least = ACCEPTS_WAYS;
 
 	for (int second = 0; second < 2; second++) {
-		struct accept *set = set_of(a, key, second);
+		struct accept *set = set_of(a, key, second), *free_place = NULL;
+		int used = 0;
 
-		for (struct accept *w = set; w < set + ACCEPTS_WAYS; w++)
+		for (struct accept *w = set; w < set + ACCEPTS_WAYS; w++) {
+			used += w->since_ns != 0;
+			if (!w->since_ns)
+				free_place = w;
 			if (w->since_ns < oldest->since_ns)
 				oldest = w;
+		}
+		if (used < least) {
+			least = used;
+			place = free_place;
+		}
 	}
-	return oldest;
+	return place ? place : oldest;
 }
 
 static void put(struct accepts *a, const struct accept *w)

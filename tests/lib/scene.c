@@ -170,8 +170,7 @@ static bool counts_equal(const char *text, const char *filter, struct counts *ex
 	return true;
 }
 
-/* What the daemon says that it cost: all of its loss counters that are not 0. */
-static void losses_print(const char *text)
+void scene_print_losses(const char *text)
 {
 	static const char *const names[] = {"poolscope_events_refused_total",
 					    "poolscope_events_lost_total",
@@ -199,7 +198,7 @@ static void counts_explain(const struct scene *s, const char *text, const char *
 			print_error("# {%s} %s is %ld, expected %ld\n", filter, rows[i].name, value,
 				    wanted);
 	}
-	losses_print(text);
+	scene_print_losses(text);
 	poolscoped_print_log(&s->daemon);
 }
 

@@ -57,6 +57,9 @@ void expect_series(struct scene *s, const char *process, const char *direction, 
 /* How many series there are, over all processes. */
 void expect_series_total(struct scene *s, long expected);
 
+/* Prints what the daemon says that it cost: all of its loss counters that are not 0. */
+void scene_print_losses(const char *text);
+
 /* The number of one row of the counts, without waiting: "active", "closed_local". */
 long scene_count(const char *text, const char *row, const char *process, const char *direction);
 

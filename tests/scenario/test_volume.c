@@ -107,6 +107,8 @@ static char *expect_storm(struct scene *s, char *before, const struct wanted *wa
 	print_message("# %s: %ld connections, difference %ld; %ld runs skipped\n", what, count, off,
 		      text_missed(after) - text_missed(before));
 	free(before);
+	if (off != 0)
+		scene_print_losses(after);
 	assert_int_equal(off, 0);
 	return after;
 }

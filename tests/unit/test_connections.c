@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accepts.h"
 #include "connections.h"
 #include "util.h"
 
@@ -1120,6 +1121,30 @@ static void what_was_reset_before_its_accept_has_no_accept_wait_in_either_order(
 	engine_close(&e);
 }
 
+/* Whatever the key of the hash: a few sets are full long before the table is, unless each accept goes to the emptier of two. */
+static void no_accept_is_given_up_while_the_table_may_grow(void **state)
+{
+	(void)state;
+	for (unsigned int n = 0; n < 200; n++) {
+		struct accepts a;
+		uint8_t bytes[16] = {(uint8_t)n};
+		struct hash_key key = hash_key_make(bytes);
+
+		assert_int_equal(accepts_init(&a, &key), 0);
+		for (uint64_t id = 1; id <= 5000; id++) {
+			struct ps_message_accept m = {.kind = PS_MESSAGE_ACCEPT,
+						      .owner = WEB,
+						      .cookie = id,
+						      .accepted_ns = T0};
+
+			accepts_add(&a, &m, T0);
+		}
+		assert_int_equal(a.dropped, 0);
+		assert_int_equal(a.count, 5000);
+		accepts_done(&a);
+	}
+}
+
 static void a_parked_accept_whose_connection_never_comes_is_lost_and_counted(void **state)
 {
 	struct ps_message_accept m = {.kind = PS_MESSAGE_ACCEPT,
@@ -1177,6 +1202,7 @@ int main(void)
 		cmocka_unit_test(late_and_healed_records_that_move_a_gauge_are_corrections),
 		cmocka_unit_test(
 			what_was_reset_before_its_accept_has_no_accept_wait_in_either_order),
+		cmocka_unit_test(no_accept_is_given_up_while_the_table_may_grow),
 		cmocka_unit_test(a_parked_accept_whose_connection_never_comes_is_lost_and_counted),
 	};
 
