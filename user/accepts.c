@@ -29,12 +29,12 @@ void accepts_done(struct accepts *a)
 	a->at = NULL;
 }
 
-/* Each key has two sets: with one alone, a few would be full long before the table is half so. */
+/* Each key has two sets, never one twice: with one alone, a few would be full long before the table is half so. */
 static struct accept *set_of(struct accepts *a, uint64_t key, bool second)
 {
 	uint64_t hash = hash_u64(&a->key, key);
 
-	return a->at[(second ? hash >> 32 : hash) & (a->sets - 1)];
+	return a->at[(second ? hash ^ (hash >> 32 | 1) : hash) & (a->sets - 1)];
 }
 
 /* Without a cookie there is no id to find it by; the time spreads such accepts over the sets. */
@@ -79,21 +79,43 @@ static void put(struct accepts *a, const struct accept *w)
 	*place = *w;
 }
 
-static void grow(struct accepts *a)
+static bool has_room(struct accepts *a, const struct accept *w)
 {
-	struct accept(*old)[ACCEPTS_WAYS] = a->at;
-	struct accept *w = &old[0][0], *end = w + (size_t)a->sets * ACCEPTS_WAYS;
-	struct accept(*more)[ACCEPTS_WAYS] = calloc(2 * (size_t)a->sets, sizeof(*more));
+	return !place_for(a, key_of(w))->since_ns;
+}
 
-	if (!more)
-		return;
-	a->at = more;
-	a->sets *= 2;
-	a->count = 0;
-	for (; w < end; w++)
+/* Moves all of `old` into an empty table. False: it has no room for one of them. */
+static bool move(struct accepts *a, const struct accepts *old)
+{
+	const struct accept *w = &old->at[0][0], *end = w + (size_t)old->sets * ACCEPTS_WAYS;
+
+	for (; w < end; w++) {
+		if (w->since_ns && !has_room(a, w))
+			return false;
 		if (w->since_ns)
 			put(a, w);
-	free(old);
+	}
+	return true;
+}
+
+/* Until all that waits and this one as well have room. At the bound, or without memory, it stays as it is. */
+static void grow(struct accepts *a, const struct accept *one)
+{
+	for (uint32_t sets = 2 * a->sets; sets <= ACCEPTS_SETS_MAX; sets *= 2) {
+		struct accepts more = *a;
+
+		more.sets = sets;
+		more.count = 0;
+		more.at = calloc(sets, sizeof(*more.at));
+		if (!more.at)
+			return;
+		if (move(&more, a) && (has_room(&more, one) || sets == ACCEPTS_SETS_MAX)) {
+			free(a->at);
+			*a = more;
+			return;
+		}
+		free(more.at);
+	}
 }
 
 void accepts_add(struct accepts *a, const struct ps_message_accept *m, uint64_t now_ns)
@@ -106,8 +128,8 @@ void accepts_add(struct accepts *a, const struct ps_message_accept *m, uint64_t 
 		.parked = m->parked != 0,
 	};
 
-	if (place_for(a, key_of(&w))->since_ns && a->sets < ACCEPTS_SETS_MAX)
-		grow(a);
+	if (!has_room(a, &w))
+		grow(a, &w);
 	put(a, &w);
 }
 

@@ -1126,7 +1126,7 @@ static void no_accept_is_given_up_while_the_table_may_grow(void **state)
 {
 	(void)state;
 	for (unsigned int n = 0; n < 200; n++) {
-		struct accepts a;
+		struct accepts a = {};
 		uint8_t bytes[16] = {(uint8_t)n};
 		struct hash_key key = hash_key_make(bytes);
 
