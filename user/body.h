@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * A body that is made while it is sent: what the endpoint asks of whoever has the metrics.
+ * A body that is made while it is sent: what the endpoint asks of whoever has the data.
  */
 #ifndef BODY_H
 #define BODY_H
@@ -10,12 +10,18 @@
 
 #include "negotiate.h"
 
+struct body_request {
+	enum negotiate_format format; /* of the metrics */
+	const char *query; /* raw, what follows '?'; "" if nothing does. Valid during open() only */
+};
+
 /*
- * open: -errno fails the request with 500. read: up to `max` further bytes, 0 at the end, -errno; after an error the
- * connection is reset. close: once for each body that was opened, whatever became of the connection. A HEAD opens none.
+ * open: 0; -EINVAL: the query is not understood (400); -EBUSY: not now, come again in a second (503); any other -errno: 500.
+ * read: up to `max` further bytes, 0 at the end, -errno; after an error the connection is reset.
+ * close: once for each body that was opened, whatever became of the connection. A HEAD opens none.
  */
 struct body_ops {
-	int (*open)(void *arg, enum negotiate_format format, void **ret_body);
+	int (*open)(void *arg, const struct body_request *request, void **ret_body);
 	ssize_t (*read)(void *body, char *out, size_t max);
 	void (*close)(void *body);
 };

@@ -257,7 +257,7 @@ static const enum exposition_format exposition_formats[NEGOTIATE_FORMATS] = {
 	[NEGOTIATE_OPENMETRICS] = EXPOSITION_OPENMETRICS,
 };
 
-static int metrics_open(void *arg, enum negotiate_format format, void **ret_body)
+static int metrics_open(void *arg, const struct body_request *request, void **ret_body)
 {
 	struct exposition_listener listeners[LISTENERS_PORTS_MAX];
 	struct exposition_process processes[SERIES_NAMES_MAX];
@@ -304,7 +304,8 @@ static int metrics_open(void *arg, enum negotiate_format format, void **ret_body
 	memcpy(self.events_lost, counters.lost, sizeof(counters.lost));
 	self.events_lost[PS_EVENT_ACCEPT] += self.connections.accepts_lost;
 	body = calloc(1, sizeof(*body));
-	err = body ? exposition_open(&body->exposition, exposition_formats[format], d->pools, &self)
+	err = body ? exposition_open(&body->exposition, exposition_formats[request->format],
+				     d->pools, &self)
 		   : -ENOMEM;
 	if (err) {
 		free(body);

@@ -81,9 +81,10 @@ static void release_body(void *cls)
 
 static struct body *open_body(const struct response_body *what, int fd)
 {
+	const struct body_request request = {.format = what->format, .query = ""};
 	struct body *b = calloc(1, sizeof(*b));
 
-	if (!b || what->ops->open(what->arg, what->format, &b->inner)) {
+	if (!b || what->ops->open(what->arg, &request, &b->inner)) {
 		free(b);
 		return NULL;
 	}

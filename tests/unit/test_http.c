@@ -43,14 +43,14 @@ static char letter(size_t i)
 	return (char)('a' + i % 23);
 }
 
-static int fake_open(void *arg, enum negotiate_format format, void **ret_body)
+static int fake_open(void *arg, const struct body_request *request, void **ret_body)
 {
 	assert_ptr_equal(arg, &fake);
 	if (fake.open_error)
 		return fake.open_error;
 	fake.opened++;
 	fake.produced = 0;
-	fake.format = format;
+	fake.format = request->format;
 	*ret_body = &fake;
 	return 0;
 }
