@@ -7,108 +7,21 @@
  */
 #include "options.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "options_web.h"
+#include "parser.h"
 #include "utf8.h"
 #include "util.h"
 
 #define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
 #define RECONCILE_SECONDS_MAX 3600
+#define TTL_SECONDS_MAX (720 * 3600)
 #define RING_BYTES_MIN (64ULL << 10)
 #define RING_BYTES_MAX (1ULL << 30)
-#define PATH_LENGTH_MAX 255
-#define VALUE_SHOWN_MAX 80
-#define LISTEN_DEFAULT "127.0.0.1:10935"
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
-
-struct parser;
-
-struct option {
-	const char *name;
-	const char *arg; /* NULL: takes no value */
-	const char *initial; /* the default, in the words of the command line */
-	const char *help; /* NULL: not shown, since it is only refused */
-	void (*parse)(struct parser *p, const char *value);
-};
-
-struct parser {
-	struct options o;
-	enum options_action action; /* other than OPTIONS_RUN ends the parsing */
-	const struct option *option;
-	const char *version;
-	FILE *out, *err;
-};
-
-/* C0, DEL and C1, which terminals obey as well. */
-static bool is_control(const char *s)
-{
-	const unsigned char *b = (const unsigned char *)s;
-
-	return b[0] < 0x20 || b[0] == 0x7f || (b[0] == 0xc2 && b[1] < 0xa0);
-}
-
-/* Foreign text on a line of ours: what could break or restyle the line is shown as '?'. */
-static void print_value(FILE *f, const char *value)
-{
-	size_t shown = 0;
-
-	fputc('\'', f);
-	while (*value && shown < VALUE_SHOWN_MAX) {
-		size_t len = utf8_char(value);
-
-		if (len && !is_control(value))
-			fwrite(value, 1, len, f);
-		else
-			fputc('?', f);
-		value += len ? len : 1;
-		shown++;
-	}
-	fputs(*value ? "…'" : "'", f);
-}
-
-/* Without a flag or a value the message stands alone. */
-__attribute__((format(printf, 4, 5))) static void refuse(struct parser *p, const char *flag,
-							 const char *value, const char *fmt, ...)
-{
-	va_list args;
-
-	fputs("poolscoped: ", p->err);
-	if (flag)
-		fprintf(p->err, "%s: ", flag);
-	if (value) {
-		print_value(p->err, value);
-		fputs(": ", p->err);
-	}
-	va_start(args, fmt);
-	vfprintf(p->err, fmt, args);
-	va_end(args);
-	fputs("\ntry 'poolscoped --help'\n", p->err);
-	p->action = OPTIONS_EXIT_USAGE;
-}
-
-#define bad(p, value, ...) refuse(p, (p)->option->name, value, __VA_ARGS__)
-
-/* Decimal digits from *s on, moved past; false if there is none or the number is above max. */
-static bool scan_number(const char **s, uint64_t max, uint64_t *ret)
-{
-	const char *c = *s;
-	uint64_t n = 0;
-
-	for (; *c >= '0' && *c <= '9'; c++) {
-		n = n * 10 + (uint64_t)(*c - '0');
-		if (n > max)
-			return false;
-	}
-	if (c == *s)
-		return false;
-	*s = c;
-	*ret = n;
-	return true;
-}
 
 /* What is wrong with a name, NULL if nothing is. */
 static const char *name_fault(const char *name)
@@ -122,7 +35,7 @@ static const char *name_fault(const char *name)
 
 		if (!len)
 			return "the name is not valid UTF-8";
-		if (is_control(name))
+		if (utf8_is_control(name))
 			return "the name has a control character";
 		name += len;
 	}
@@ -135,7 +48,7 @@ static void parse_pid(struct parser *p, const char *value)
 	const char *end = value, *fault = NULL;
 	uint64_t pid;
 
-	if (!scan_number(&end, PID_LIMIT, &pid) || pid == 0 || (*end && *end != '=')) {
+	if (!parser_number(&end, PID_LIMIT, &pid) || pid == 0 || (*end && *end != '=')) {
 		bad(p, value, "expected PID or PID=NAME, the PID from 1 to %d", PID_LIMIT);
 		return;
 	}
@@ -172,74 +85,13 @@ static void parse_check(struct parser *p, const char *value)
 	p->o.check = true;
 }
 
-static void parse_listen(struct parser *p, const char *value)
-{
-	struct sockaddr_storage address;
-	socklen_t len;
-	int err;
-
-	if (strncmp(value, "unix:", 5) == 0) {
-		bad(p, value,
-		    "Unix sockets are not supported yet: expected 127.0.0.1:PORT or [::1]:PORT");
-		return;
-	}
-	err = address_listen_parse(value, &address, &len);
-	if (err == -ERANGE) {
-		bad(p, value, "expected a port from 0 to 65535");
-	} else if (err) {
-		bad(p, value,
-		    "expected a numeric address and a port: 127.0.0.1:PORT or [::1]:PORT");
-	} else if (!address_is_loopback(&address)) {
-		bad(p, value,
-		    "not a loopback address: there is no authentication yet, other addresses will come with it");
-	} else if (p->o.listen_count == OPTIONS_LISTEN_MAX) {
-		bad(p, value, "more than %d addresses", OPTIONS_LISTEN_MAX);
-	} else {
-		p->o.listen[p->o.listen_count].address = address;
-		p->o.listen[p->o.listen_count].len = len;
-		p->o.listen[p->o.listen_count].text = value;
-		p->o.listen_count++;
-	}
-}
-
-static void parse_path(struct parser *p, const char *value)
-{
-	static const char *const taken[] = {"/", "/-/healthy", "/-/ready"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
-		if (strcmp(value, taken[i]) == 0) {
-			bad(p, value, "this path serves something else");
-			return;
-		}
-	}
-	/* Compared with the raw request target: what cannot stand there would never match. */
-	for (const char *c = value; *c; c++) {
-		if (*c <= ' ' || *c >= 0x7f || *c == '?' || *c == '#') {
-			bad(p, value, "expected visible ASCII without '?' and '#'");
-			return;
-		}
-	}
-	if (value[0] != '/' || strlen(value) > PATH_LENGTH_MAX)
-		bad(p, value, "expected a path that begins with '/', at most %d bytes",
-		    PATH_LENGTH_MAX);
-	else
-		p->o.telemetry_path = value;
-}
-
-static void parse_config_file(struct parser *p, const char *value)
-{
-	bad(p, value,
-	    "not supported: there are flags instead, --web.listen-address and --web.telemetry-path; TLS and"
-	    " authentication will be --web.tls.* and --web.auth.token-file");
-}
-
 /* A row of the series table's bounds, 1 to SERIES_MAX_LIMIT. */
 static void parse_series_bound(struct parser *p, const char *value, uint32_t *ret)
 {
 	const char *end = value;
 	uint64_t n;
 
-	if (!scan_number(&end, SERIES_MAX_LIMIT, &n) || n == 0 || *end)
+	if (!parser_number(&end, SERIES_MAX_LIMIT, &n) || n == 0 || *end)
 		bad(p, value, "expected a number from 1 to %d", SERIES_MAX_LIMIT);
 	else
 		*ret = (uint32_t)n;
@@ -303,21 +155,53 @@ static uint64_t suffix_factor(const char *suffix)
 	return 0;
 }
 
+/* Whole seconds, 1 to max_s. `range` says so. */
+static void parse_duration(struct parser *p, const char *value, uint64_t max_s, const char *range,
+			   uint64_t *ret_ns)
+{
+	static const struct {
+		const char *text;
+		uint64_t seconds;
+	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
+	const char *end = value;
+	uint64_t n = 0, seconds = 0;
+
+	if (parser_number(&end, max_s, &n)) {
+		for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+			if (strcmp(end, units[i].text) == 0)
+				seconds = n * units[i].seconds;
+		}
+	}
+	if (seconds < 1 || seconds > max_s)
+		bad(p, value,
+		    "expected a whole number of seconds (30s), minutes (5m) or hours (1h), %s",
+		    range);
+	else
+		*ret_ns = seconds * NSEC_PER_SEC;
+}
+
 static void parse_reconcile_interval(struct parser *p, const char *value)
 {
-	const char *end = value;
-	uint64_t n = 0;
+	parse_duration(p, value, RECONCILE_SECONDS_MAX, "1s to 1h", &p->o.reconcile_interval_ns);
+}
 
-	if (!scan_number(&end, RECONCILE_SECONDS_MAX, &n))
-		n = 0;
-	else if (strcmp(end, "m") == 0)
-		n *= 60;
-	else if (*end && strcmp(end, "s") != 0)
-		n = 0;
-	if (n < 1 || n > RECONCILE_SECONDS_MAX)
-		bad(p, value, "expected a whole number of seconds (30s) or minutes (5m), 1s to 1h");
+static void parse_peers_ttl(struct parser *p, const char *value)
+{
+	parse_duration(p, value, TTL_SECONDS_MAX, "1s to 720h", &p->o.peers_ttl_ns);
+}
+
+static void parse_probe_stats(struct parser *p, const char *value)
+{
+	(void)value;
+	p->o.probe_stats = true;
+}
+
+static void parse_user(struct parser *p, const char *value)
+{
+	if (*value)
+		p->o.user = value;
 	else
-		p->o.reconcile_interval_ns = n * NSEC_PER_SEC;
+		bad(p, value, "expected a user's name or number");
 }
 
 static void parse_ring_size(struct parser *p, const char *value)
@@ -325,7 +209,7 @@ static void parse_ring_size(struct parser *p, const char *value)
 	const char *end = value;
 	uint64_t n = 0;
 
-	if (scan_number(&end, RING_BYTES_MAX, &n))
+	if (parser_number(&end, RING_BYTES_MAX, &n))
 		n *= suffix_factor(end);
 	if (n < RING_BYTES_MIN || n > RING_BYTES_MAX || (n & (n - 1)))
 		bad(p, value, "expected a power of two from 64KiB to 1GiB");
@@ -351,27 +235,9 @@ static void parse_lifetime(struct parser *p, const char *value)
 	parse_bounds(p, value, &p->o.lifetime);
 }
 
-/* Index of value among the words of a row's arg, "a|b|c"; -1 after refusing it. */
-static int parse_choice(struct parser *p, const char *value)
-{
-	const char *word = p->option->arg;
-	size_t len;
-
-	for (int i = 0;; i++) {
-		len = strcspn(word, "|");
-		if (strlen(value) == len && strncmp(word, value, len) == 0)
-			return i;
-		if (!word[len])
-			break;
-		word += len + 1;
-	}
-	bad(p, value, "expected %s", p->option->arg);
-	return -1;
-}
-
 static void parse_accept_probe(struct parser *p, const char *value)
 {
-	int i = parse_choice(p, value);
+	int i = parser_choice(p, value);
 
 	if (i >= 0)
 		p->o.accept_probe = (enum accept_probe)i;
@@ -379,7 +245,7 @@ static void parse_accept_probe(struct parser *p, const char *value)
 
 static void parse_log_level(struct parser *p, const char *value)
 {
-	int i = parse_choice(p, value);
+	int i = parser_choice(p, value);
 
 	if (i >= 0)
 		p->o.log_level = (enum log_level)i;
@@ -387,7 +253,7 @@ static void parse_log_level(struct parser *p, const char *value)
 
 static void parse_log_format(struct parser *p, const char *value)
 {
-	int i = parse_choice(p, value);
+	int i = parser_choice(p, value);
 
 	if (i >= 0)
 		p->o.log_format = (enum log_format)i;
@@ -412,10 +278,25 @@ static const struct option table[] = {
 	{"--accept-probe", "auto|fexit|syscall|off", "auto",
 	 "how accept() is seen; syscall slows every system call a little", parse_accept_probe},
 	{"--web.listen-address", "ADDRESS:PORT", NULL,
-	 "serve here, numeric and loopback only; repeatable (default " LISTEN_DEFAULT ")",
-	 parse_listen},
-	{"--web.telemetry-path", "PATH", "/metrics", "where the metrics are", parse_path},
-	{"--web.config.file", "FILE", NULL, NULL, parse_config_file},
+	 "serve here, numeric (:PORT is all addresses), or unix:/PATH; repeatable (default " OPTIONS_LISTEN_DEFAULT
+	 ")",
+	 options_web_listen},
+	{"--web.systemd-socket", NULL, NULL,
+	 "serve on the sockets that systemd hands over instead (LISTEN_FDS)", options_web_systemd},
+	{"--web.telemetry-path", "PATH", "/metrics", "where the metrics are", options_web_path},
+	{"--web.auth.token-file", "FILE", NULL,
+	 "answer only to who sends one of these tokens (Authorization: Bearer …), one a line; repeatable",
+	 options_web_token},
+	{"--web.tls.cert-file", "FILE", NULL,
+	 "speak TLS with this certificate chain (PEM) on all TCP addresses", options_web_cert},
+	{"--web.tls.key-file", "FILE", NULL, "its private key (PEM)", options_web_key},
+	{"--web.allow-unauthenticated", NULL, NULL,
+	 "serve beyond loopback without a token: whoever reaches the address sees your peers",
+	 options_web_unauthenticated},
+	{"--web.config.file", "FILE", NULL, NULL, options_web_config},
+	{"--user", "USER", NULL,
+	 "run as this user (name or number) once attached; needs CAP_SETUID and CAP_SETGID",
+	 parse_user},
 	{"--peers.max", "N", "128",
 	 "series per process name and direction, the rest is \"other\"; 1 to " STRINGIFY(
 		 SERIES_MAX_LIMIT),
@@ -427,11 +308,17 @@ static const struct option table[] = {
 	 "count the inbound peers of each network as one; repeatable, at most " STRINGIFY(
 		 POOLS_AGGREGATES_MAX),
 	 parse_aggregate},
+	{"--peers.ttl", "DURATION", "1h",
+	 "forget a series this long after its last change, if it has no connection",
+	 parse_peers_ttl},
 	{"--ring-size", "BYTES", "4MiB", "kernel ring buffer, a power of two, 64KiB to 1GiB",
 	 parse_ring_size},
 	{"--reconcile-interval", "DURATION", "30s",
 	 "compare with the kernel's records this often; also within a second after a loss",
 	 parse_reconcile_interval},
+	{"--probe-stats", NULL, NULL,
+	 "measure what the kernel programs cost; needs CAP_SYS_ADMIN, and slows all BPF programs of the host a little",
+	 parse_probe_stats},
 	{"--buckets.handshake", "SECONDS[,…]", NULL,
 	 "upper bounds for handshakes and accept waits, rising, at most " STRINGIFY(
 		 HISTOGRAM_BOUNDS_MAX) " (default 0.0001 to 31, see docs/metrics.md)",
@@ -499,12 +386,12 @@ static int parse_argument(struct parser *p, char **args)
 	int taken = 1;
 
 	if (args[0][0] != '-') {
-		refuse(p, NULL, args[0], "unexpected argument");
+		parser_refuse(p, NULL, args[0], "unexpected argument");
 		return taken;
 	}
 	p->option = find_option(args[0]);
 	if (!p->option) {
-		refuse(p, NULL, args[0], "unknown flag");
+		parser_refuse(p, NULL, args[0], "unknown flag");
 		return taken;
 	}
 	if (!p->option->arg && value) {
@@ -545,10 +432,8 @@ enum options_action options_parse(int argc, char **argv, struct options *ret, co
 	set_defaults(&p);
 	for (int i = 1; i < argc && p.action == OPTIONS_RUN;)
 		i += parse_argument(&p, argv + i);
-	if (p.action == OPTIONS_RUN && p.o.listen_count == 0) {
-		p.option = find_option("--web.listen-address");
-		parse_listen(&p, LISTEN_DEFAULT);
-	}
+	if (p.action == OPTIONS_RUN)
+		options_web_end(&p);
 	if (p.action == OPTIONS_RUN)
 		*ret = p.o;
 	return p.action;

@@ -19,6 +19,7 @@
 
 #define OPTIONS_PIDS_MAX 256
 #define OPTIONS_LISTEN_MAX 8
+#define OPTIONS_TOKEN_FILES_MAX 8
 
 /* The exit codes of docs/metrics.md. */
 enum exit_code {
@@ -48,14 +49,22 @@ struct options {
 		struct sockaddr_storage address;
 		socklen_t len;
 		const char *text;
-	} listen[OPTIONS_LISTEN_MAX]; /* 127.0.0.1:10935 if none is given */
-	size_t listen_count;
+	} listen[OPTIONS_LISTEN_MAX]; /* 127.0.0.1:10935 if none is given; also AF_UNIX */
+	size_t listen_count; /* 0 with systemd_socket */
+	bool systemd_socket;
 	const char *telemetry_path;
+	const char *token_files[OPTIONS_TOKEN_FILES_MAX];
+	size_t token_file_count;
+	const char *cert_file, *key_file; /* both or none */
+	bool allow_unauthenticated;
+	const char *user; /* name or number; NULL: stay who we are */
+	bool probe_stats;
 	uint32_t peers_max, series_max;
 	struct address_prefix aggregate[POOLS_AGGREGATES_MAX];
 	uint32_t aggregate_count;
 	uint32_t ring_bytes; /* a power of two, at least 64 KiB, at most 1 GiB */
 	uint64_t reconcile_interval_ns;
+	uint64_t peers_ttl_ns;
 	struct histogram_bounds handshake, lifetime;
 	enum log_level log_level;
 	enum log_format log_format;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "options.h"
 #include "util.h"
@@ -19,11 +20,20 @@ static const struct {
 	{"--no-follow", NULL},
 	{"--accept-probe", "auto|fexit|syscall|off"},
 	{"--web.listen-address", "ADDRESS:PORT"},
+	{"--web.systemd-socket", NULL},
 	{"--web.telemetry-path", "PATH"},
+	{"--web.auth.token-file", "FILE"},
+	{"--web.tls.cert-file", "FILE"},
+	{"--web.tls.key-file", "FILE"},
+	{"--web.allow-unauthenticated", NULL},
+	{"--user", "USER"},
 	{"--peers.max", "N"},
 	{"--series.max", "N"},
 	{"--peers.aggregate", "CIDR[,CIDR…]"},
+	{"--peers.ttl", "DURATION"},
 	{"--ring-size", "BYTES"},
+	{"--reconcile-interval", "DURATION"},
+	{"--probe-stats", NULL},
 	{"--buckets.handshake", "SECONDS[,…]"},
 	{"--buckets.lifetime", "SECONDS[,…]"},
 	{"--log.level", "error|warn|info|debug"},
@@ -127,6 +137,12 @@ static void no_argument_gives_the_defaults(void **state)
 	assert_memory_equal(&o.lifetime, &lifetime, sizeof(lifetime));
 	assert_int_equal(o.log_level, LOG_INFO);
 	assert_int_equal(o.log_format, LOG_LOGFMT);
+	assert_int_equal(o.peers_ttl_ns, 3600 * NSEC_PER_SEC);
+	assert_int_equal(o.reconcile_interval_ns, 30 * NSEC_PER_SEC);
+	assert_null(o.user);
+	assert_false(o.probe_stats);
+	assert_false(o.systemd_socket);
+	assert_int_equal(o.token_file_count, 0);
 }
 
 static void takes_pids_with_and_without_a_name(void **state)
@@ -260,37 +276,44 @@ static void takes_the_choices(void **state)
 	check_refused(rows, ARRAY_SIZE(rows));
 }
 
-static void listens_on_loopback_addresses_only(void **state)
+static void listens_on_addresses_and_unix_sockets(void **state)
 {
-	static const char not_loopback[] =
-		"not a loopback address: there is no authentication yet, other addresses will come with it";
 	static const char not_numeric[] =
-		"expected a numeric address and a port: 127.0.0.1:PORT or [::1]:PORT";
+		"expected a numeric address and a port: 127.0.0.1:PORT, [::1]:PORT, :PORT for all addresses, or unix:/PATH";
+	static const char not_unix[] = "expected unix:/PATH, the path of at most 107 bytes";
 	static const struct bad_value rows[] = {
-		{"--web.listen-address", ":10935", NULL, not_loopback},
-		{"--web.listen-address", "0.0.0.0:10935", NULL, not_loopback},
-		{"--web.listen-address", "[::]:10935", NULL, not_loopback},
-		{"--web.listen-address", "192.0.2.1:80", NULL, not_loopback},
-		{"--web.listen-address", "[::ffff:192.0.2.1]:80", NULL, not_loopback},
 		{"--web.listen-address", "localhost:10935", NULL, not_numeric},
 		{"--web.listen-address", "127.0.0.1", NULL, not_numeric},
 		{"--web.listen-address", "", NULL, not_numeric},
 		{"--web.listen-address", "127.0.0.1:65536", NULL,
 		 "expected a port from 0 to 65535"},
-		{"--web.listen-address", "unix:/run/poolscope.sock", NULL,
-		 "Unix sockets are not supported yet: expected 127.0.0.1:PORT or [::1]:PORT"},
+		{"--web.listen-address", "unix:", NULL, not_unix},
+		{"--web.listen-address", "unix:/", NULL, not_unix},
+		{"--web.listen-address", "unix:run/poolscope.sock", NULL, not_unix},
 	};
+	char longest[] = "unix:/ten.bytes.ten.bytes.ten.bytes.ten.bytes.ten.bytes.ten.bytes."
+			 "ten.bytes.ten.bytes.ten.bytes.ten.bytes.123456x";
 	struct options o;
 
 	(void)state;
-	ACCEPT(&o, "--web.listen-address", "127.0.0.2:80", "--web.listen-address=[::1]:0");
-	assert_int_equal(o.listen_count, 2);
+	ACCEPT(&o, "--web.listen-address", "127.0.0.2:80", "--web.listen-address=[::1]:0",
+	       "--web.listen-address=unix:/run/poolscope.sock");
+	assert_int_equal(o.listen_count, 3);
 	assert_string_equal(o.listen[0].text, "127.0.0.2:80");
 	assert_int_equal(o.listen[0].address.ss_family, AF_INET);
 	assert_string_equal(o.listen[1].text, "[::1]:0");
 	assert_int_equal(o.listen[1].address.ss_family, AF_INET6);
 	assert_int_equal(o.listen[1].len, sizeof(struct sockaddr_in6));
+	assert_int_equal(o.listen[2].address.ss_family, AF_UNIX);
+	assert_int_equal(o.listen[2].len, sizeof(struct sockaddr_un));
+	assert_string_equal(((struct sockaddr_un *)&o.listen[2].address)->sun_path,
+			    "/run/poolscope.sock");
 	check_refused(rows, ARRAY_SIZE(rows));
+	assert_int_equal(strlen(longest), strlen("unix:") + 108);
+	assert_int_equal(parse(&o, (const char *const[]){"--web.listen-address", longest, NULL}),
+			 OPTIONS_EXIT_USAGE);
+	longest[strlen(longest) - 1] = '\0';
+	ACCEPT(&o, "--web.listen-address", longest);
 	REFUSE("--web.listen-address: '127.0.0.1:9': more than 8 addresses",
 	       "--web.listen-address=127.0.0.1:1", "--web.listen-address=127.0.0.1:2",
 	       "--web.listen-address=127.0.0.1:3", "--web.listen-address=127.0.0.1:4",
@@ -299,12 +322,71 @@ static void listens_on_loopback_addresses_only(void **state)
 	       "--web.listen-address=127.0.0.1:9");
 }
 
+static void serves_strangers_only_if_told_to(void **state)
+{
+	static const char *const exposed[] = {":10935", "0.0.0.0:10935", "[::]:10935",
+					      "192.0.2.1:80", "[::ffff:192.0.2.1]:80"};
+	struct options o;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(exposed); i++) {
+		char message[256];
+
+		snprintf(
+			message, sizeof(message),
+			"--web.listen-address: '%s': reachable from other hosts: protect it by"
+			" --web.auth.token-file (and --web.tls.*), or say --web.allow-unauthenticated",
+			exposed[i]);
+		REFUSE(message, "--web.listen-address=127.0.0.1:1", "--web.listen-address",
+		       exposed[i]);
+		ACCEPT(&o, "--web.listen-address", exposed[i], "--web.auth.token-file=/t");
+		assert_int_equal(o.token_file_count, 1);
+		assert_string_equal(o.token_files[0], "/t");
+		ACCEPT(&o, "--web.listen-address", exposed[i], "--web.allow-unauthenticated");
+		assert_true(o.allow_unauthenticated);
+	}
+}
+
+static void takes_sockets_of_systemd_instead_of_addresses(void **state)
+{
+	struct options o;
+
+	(void)state;
+	ACCEPT(&o, "--web.systemd-socket");
+	assert_true(o.systemd_socket);
+	assert_int_equal(o.listen_count, 0);
+	REFUSE("--web.systemd-socket: give either this or --web.listen-address, not both",
+	       "--web.systemd-socket", "--web.listen-address=127.0.0.1:1");
+}
+
+static void takes_a_certificate_with_its_key(void **state)
+{
+	struct options o;
+
+	(void)state;
+	ACCEPT(&o, "--web.tls.cert-file=/c", "--web.tls.key-file", "/k");
+	assert_string_equal(o.cert_file, "/c");
+	assert_string_equal(o.key_file, "/k");
+	REFUSE("--web.tls.cert-file: '/c': --web.tls.key-file is missing: TLS takes a certificate and its key",
+	       "--web.tls.cert-file=/c");
+	REFUSE("--web.tls.key-file: '/k': --web.tls.cert-file is missing: TLS takes a certificate and its key",
+	       "--web.tls.key-file=/k");
+	REFUSE("--web.tls.key-file: '': expected the name of a file", "--web.tls.key-file=");
+	REFUSE("--web.auth.token-file: '': expected the name of a file", "--web.auth.token-file=");
+	REFUSE("--web.auth.token-file: '9': more than 8 files", "--web.auth.token-file=1",
+	       "--web.auth.token-file=2", "--web.auth.token-file=3", "--web.auth.token-file=4",
+	       "--web.auth.token-file=5", "--web.auth.token-file=6", "--web.auth.token-file=7",
+	       "--web.auth.token-file=8", "--web.auth.token-file=9");
+}
+
 static void takes_a_telemetry_path(void **state)
 {
 	static const struct bad_value rows[] = {
 		{"--web.telemetry-path", "/", NULL, "this path serves something else"},
 		{"--web.telemetry-path", "/-/healthy", NULL, "this path serves something else"},
 		{"--web.telemetry-path", "/-/ready", NULL, "this path serves something else"},
+		{"--web.telemetry-path", "/connections", NULL, "this path serves something else"},
+		{"--web.telemetry-path", "/metadata", NULL, "this path serves something else"},
 		{"--web.telemetry-path", "", NULL,
 		 "expected a path that begins with '/', at most 255 bytes"},
 		{"--web.telemetry-path", "metrics", NULL,
@@ -338,8 +420,8 @@ static void takes_a_telemetry_path(void **state)
 static void refuses_the_config_file_of_the_exporter_toolkit(void **state)
 {
 	(void)state;
-	REFUSE("--web.config.file: 'web.yml': not supported: there are flags instead, --web.listen-address and"
-	       " --web.telemetry-path; TLS and authentication will be --web.tls.* and --web.auth.token-file",
+	REFUSE("--web.config.file: 'web.yml': not supported: there are flags instead, --web.tls.cert-file,"
+	       " --web.tls.key-file and --web.auth.token-file",
 	       "--web.config.file=web.yml");
 }
 
@@ -456,6 +538,49 @@ static void takes_a_ring_size(void **state)
 
 		check_refused(&row, 1);
 	}
+}
+
+static void takes_durations(void **state)
+{
+	static const char *const garbage[] = {"",  "0",	 "0s",	"-1s", "1.5s",
+					      "s", "1d", "1 s", "1ms", "99999999999999999999s"};
+	static const char expected[] =
+		"expected a whole number of seconds (30s), minutes (5m) or hours (1h), ";
+	struct options o;
+
+	(void)state;
+	ACCEPT(&o, "--reconcile-interval=1h", "--peers.ttl=720h");
+	assert_int_equal(o.reconcile_interval_ns, 3600 * NSEC_PER_SEC);
+	assert_int_equal(o.peers_ttl_ns, 720 * 3600 * NSEC_PER_SEC);
+	ACCEPT(&o, "--reconcile-interval=5m", "--peers.ttl", "1");
+	assert_int_equal(o.reconcile_interval_ns, 300 * NSEC_PER_SEC);
+	assert_int_equal(o.peers_ttl_ns, NSEC_PER_SEC);
+	for (size_t i = 0; i < ARRAY_SIZE(garbage); i++) {
+		char interval[128], ttl[128];
+		const struct bad_value rows[] = {
+			{"--reconcile-interval", garbage[i], NULL, interval},
+			{"--peers.ttl", garbage[i], NULL, ttl},
+		};
+
+		snprintf(interval, sizeof(interval), "%s1s to 1h", expected);
+		snprintf(ttl, sizeof(ttl), "%s1s to 720h", expected);
+		check_refused(rows, ARRAY_SIZE(rows));
+	}
+	assert_int_equal(parse(&o, (const char *const[]){"--reconcile-interval=61m", NULL}),
+			 OPTIONS_EXIT_USAGE);
+	assert_int_equal(parse(&o, (const char *const[]){"--peers.ttl=721h", NULL}),
+			 OPTIONS_EXIT_USAGE);
+}
+
+static void takes_user_and_probe_stats(void **state)
+{
+	struct options o;
+
+	(void)state;
+	ACCEPT(&o, "--user=nobody", "--probe-stats");
+	assert_string_equal(o.user, "nobody");
+	assert_true(o.probe_stats);
+	REFUSE("--user: '': expected a user's name or number", "--user=");
 }
 
 static void takes_bucket_bounds(void **state)
@@ -588,12 +713,17 @@ int main(void)
 		cmocka_unit_test(bounds_the_number_of_pids),
 		cmocka_unit_test(takes_the_switches),
 		cmocka_unit_test(takes_the_choices),
-		cmocka_unit_test(listens_on_loopback_addresses_only),
+		cmocka_unit_test(listens_on_addresses_and_unix_sockets),
+		cmocka_unit_test(serves_strangers_only_if_told_to),
+		cmocka_unit_test(takes_sockets_of_systemd_instead_of_addresses),
+		cmocka_unit_test(takes_a_certificate_with_its_key),
 		cmocka_unit_test(takes_a_telemetry_path),
 		cmocka_unit_test(refuses_the_config_file_of_the_exporter_toolkit),
 		cmocka_unit_test(takes_bounds_of_the_series_table),
 		cmocka_unit_test(takes_networks_to_aggregate),
 		cmocka_unit_test(takes_a_ring_size),
+		cmocka_unit_test(takes_durations),
+		cmocka_unit_test(takes_user_and_probe_stats),
 		cmocka_unit_test(takes_bucket_bounds),
 		cmocka_unit_test(refuses_what_it_does_not_know),
 		cmocka_unit_test(a_value_is_needed_and_no_flag_is_swallowed),
