@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "log.h"
-#include "utf8.h"
+#include "name.h"
 #include "util.h"
 
 /* Descendants are read until a reading finds no new one; each round takes one more generation of a process tree that
@@ -63,30 +63,6 @@ size_t targets_count(const struct targets *t)
 const struct target *targets_at(const struct targets *t, size_t i)
 {
 	return &t->at[i];
-}
-
-void targets_clean_name(const char *comm, char ret[SERIES_NAME_MAX + 1])
-{
-	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
-	size_t out = 0;
-
-	while (*comm) {
-		size_t len = utf8_char(comm);
-		bool good = len && !utf8_is_control(comm);
-		const char *from = good ? comm : replacement;
-		size_t n = good ? len : sizeof(replacement) - 1;
-
-		if (out + n > SERIES_NAME_MAX)
-			break;
-		memcpy(ret + out, from, n);
-		out += n;
-		comm += len ? len : 1;
-	}
-	if (!out) {
-		memcpy(ret, "unnamed", sizeof("unnamed"));
-		return;
-	}
-	ret[out] = '\0';
 }
 
 static void on_task(void *arg, const struct ps_task_row *row)
@@ -194,7 +170,7 @@ static int add_target(struct targets *t, const struct process *process,
 				  .pid = spec->pid,
 				  .start_ns = process->row.start_ns,
 				  .follow = follow};
-	targets_clean_name(spec->name ? spec->name : process->row.comm, target->name);
+	name_clean(spec->name ? spec->name : process->row.comm, target->name);
 	value = (struct ps_process){.owner = target->id, .follow = follow};
 	err = pools_add_owner(t->pools, target->id, target->name);
 	if (err) {

@@ -54,7 +54,4 @@ int targets_adopt_all(struct targets *t, void (*drain)(void *arg), void *arg);
 size_t targets_count(const struct targets *t);
 const struct target *targets_at(const struct targets *t, size_t i);
 
-/* Makes a label value of any bytes: invalid UTF-8 and control characters become U+FFFD, never empty, cut at a character. */
-void targets_clean_name(const char *comm, char ret[SERIES_NAME_MAX + 1]);
-
 #endif

@@ -1,16 +1,12 @@
-// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What of targets and support is pure; the rest is shown by the kernel and scenario tests. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Names out of any bytes, and what is refused when people give one. */
+#include "check.h"
+
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "support.h"
-#include "targets.h"
+#include "name.h"
 #include "utf8.h"
+#include "util.h"
 
 #define FFFD "\xef\xbf\xbd"
 
@@ -18,7 +14,7 @@ static void assert_clean(const char *comm, const char *expected)
 {
 	char name[SERIES_NAME_MAX + 1];
 
-	targets_clean_name(comm, name);
+	name_clean(comm, name);
 	assert_string_equal(name, expected);
 }
 
@@ -54,9 +50,9 @@ static void long_names_are_cut_at_a_character(void **state)
 	(void)state;
 	for (int i = 0; i < 40; i++)
 		strcat(comm, "\xe2\x82\xac"); /* 3 bytes each: 20 fit into 62 */
-	targets_clean_name(comm, name);
+	name_clean(comm, name);
 	assert_int_equal(strlen(name), 61);
-	targets_clean_name(comm + 1, name);
+	name_clean(comm + 1, name);
 	assert_int_equal(strlen(name), 63);
 }
 
@@ -82,19 +78,37 @@ static void utf8_follows_table_3_7(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		assert_int_equal(utf8_char(cases[i].text), cases[i].len);
 }
 
-static void releases_compare_as_numbers(void **state)
+#define X21 "xxxxxxxxxxxxxxxxxxxxx"
+
+static void names_given_are_refused_for_a_reason(void **state)
 {
+	static const struct {
+		const char *text, *fault;
+	} rows[] = {
+		{"nginx", NULL},
+		{"caf\xc3\xa9 \"}\\", NULL},
+		{X21 X21 X21, NULL},
+		{X21 X21 X21 "x", "the name is longer than 63 bytes"},
+		{X21 X21 "xxxxxxxxxxxxxxxxxxxx\xc3\xa9", "the name is longer than 63 bytes"},
+		{"", "the name is empty"},
+		{"a\xff", "the name is not valid UTF-8"},
+		{"a\xe2\x82", "the name is not valid UTF-8"},
+		{"a\n", "the name has a control character"},
+		{"a\xc2\x9b", "the name has a control character"},
+	};
+
 	(void)state;
-	assert_true(support_release_at_least("6.1.0-18-amd64", 5, 11));
-	assert_true(support_release_at_least("5.11.0", 5, 11));
-	assert_false(support_release_at_least("5.9.16", 5, 11));
-	assert_false(support_release_at_least("4.19.0-21", 5, 11));
-	assert_true(support_release_at_least("10.0", 6, 1));
-	assert_false(support_release_at_least("unknown", 5, 11));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *fault = name_fault(rows[i].text);
+
+		assert_int_equal(!fault, !rows[i].fault);
+		if (fault)
+			assert_string_equal(fault, rows[i].fault);
+	}
 }
 
 int main(void)
@@ -105,7 +119,7 @@ int main(void)
 		cmocka_unit_test(no_name_is_empty),
 		cmocka_unit_test(long_names_are_cut_at_a_character),
 		cmocka_unit_test(utf8_follows_table_3_7),
-		cmocka_unit_test(releases_compare_as_numbers),
+		cmocka_unit_test(names_given_are_refused_for_a_reason),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
