@@ -77,6 +77,13 @@ static int parse_address(const char *text, uint8_t ret[16], unsigned int *ret_bi
 	return -EINVAL;
 }
 
+int address_parse(const char *text, uint8_t ret[16])
+{
+	unsigned int bits;
+
+	return parse_address(text, ret, &bits);
+}
+
 /* Bits of byte i that belong to a prefix of len bits. */
 static uint8_t prefix_mask(unsigned int len, unsigned int i)
 {

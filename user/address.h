@@ -22,6 +22,9 @@ struct address_prefix {
 size_t address_format(const uint8_t address[16], char ret[ADDRESS_TEXT_MAX]);
 size_t address_prefix_format(const struct address_prefix *p, char ret[ADDRESS_TEXT_MAX]);
 
+/* "10.0.0.1", "2001:db8::1"; numeric only. -EINVAL: not of that form. */
+int address_parse(const char *text, uint8_t ret[16]);
+
 /* "10.0.0.0/8", "2001:db8::/32"; -EINVAL also for host bits that are set or a missing length. */
 int address_prefix_parse(const char *text, struct address_prefix *ret);
 bool address_prefix_contains(const struct address_prefix *p, const uint8_t address[16]);
