@@ -25,6 +25,8 @@
 /* Connections mirrored at once; an entry costs about 100 bytes when it is used. */
 #define TRACKED_MAX 262144
 #define HEALTHY_NS (5 * NSEC_PER_SEC)
+#define PEERS_TTL_NS (3600 * NSEC_PER_SEC)
+#define EXPIRE_SLOTS 256 /* per tick: the default table within 0.3 s, the largest within 4 s */
 #define ORPHAN_OWNERS_MAX 16
 struct daemon {
 	struct probes *probes;
@@ -58,6 +60,7 @@ void daemon_drain(void *daemon)
 	int err;
 
 	d->now_ns = util_now_ns();
+	pools_clock(d->pools, d->now_ns);
 	err = probes_drain(d->probes, on_message, d, &ring);
 	if (err)
 		log_error("cannot read the ring buffer: %s", strerror(-err));
@@ -125,6 +128,7 @@ void daemon_tick(void *daemon)
 	err = inventory_turn(d->inventory, d->now_ns);
 	if (err && err != -EAGAIN)
 		log_error("cannot take an inventory: %s", strerror(-err));
+	pools_expire(d->pools, EXPIRE_SLOTS);
 	if (d->now_ns - d->last_second_ns < NSEC_PER_SEC)
 		return;
 	d->last_second_ns = d->now_ns;
@@ -404,6 +408,7 @@ static int open_engine(struct daemon *d, const struct options *options)
 	struct pools_config config = {
 		.peers_max = options->peers_max,
 		.series_max = options->series_max,
+		.ttl_ns = PEERS_TTL_NS,
 		.handshake = options->handshake,
 		.lifetime = options->lifetime,
 		.aggregate_count = options->aggregate_count,

@@ -126,11 +126,14 @@ static inline char *put_series(char *p, const struct families *x, const struct s
 static char *render_number(const struct families *x, const struct family *f, const void *row,
 			   char *p)
 {
+	int32_t gauge;
+
 	p = put_series(p, x, row);
 	p = put(p, "} ", 2);
 	if (f->type == FAMILY_COUNTER)
 		return put_value(p, field(row, f->offset));
-	p = buf_put_i64(p, (int64_t)field(row, f->offset));
+	memcpy(&gauge, (const char *)row + f->offset, sizeof(gauge));
+	p = buf_put_i64(p, gauge);
 	*p++ = '\n';
 	return p;
 }

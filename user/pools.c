@@ -6,6 +6,8 @@
  *     opened + adopted = active + closed + handed_over       attempts = opened + pending + failures (outbound)
  * Each milestone is counted when it is first seen passed, whatever was skipped before. Knows nothing of versions, rings
  * or ids: connections sees to it that no older record comes after a newer one.
+ * Invariant: a slot that a state names is in use until that state has ended, and what is in use is never dropped. All changes of a
+ * series come from states that use it, so the end of its last use is its last change.
  */
 #include "pools.h"
 
@@ -25,6 +27,8 @@ struct pools {
 	struct pools_stats stats;
 	uint16_t *names; /* by owner; NO_NAME: unknown */
 	uint32_t owners; /* size of names */
+	uint32_t expire_next; /* slot at which pools_expire() goes on */
+	uint64_t now_ns;
 };
 
 static int prefix_longer_first(const void *a, const void *b)
@@ -146,8 +150,8 @@ static bool key_of(const struct pools *p, uint32_t owner, const struct ps_record
 	return true;
 }
 
-/* Slot + 1 of the series in which a connection of this owner is counted; 0: none. */
-static uint32_t slot_of(struct pools *p, uint32_t owner, const struct ps_record *r)
+/* Slot + 1 of the series in which a connection of this owner is counted, in use from now on; 0: none. */
+static uint32_t slot_take(struct pools *p, uint32_t owner, const struct ps_record *r)
 {
 	struct series_key key;
 	uint32_t slot;
@@ -158,7 +162,19 @@ static uint32_t slot_of(struct pools *p, uint32_t owner, const struct ps_record 
 		p->stats.unaccounted++;
 		return 0;
 	}
+	series_at(p->table, slot)->states++;
 	return slot + 1;
+}
+
+static void slot_leave(struct pools *p, uint32_t slot)
+{
+	struct series *s;
+
+	if (!slot)
+		return;
+	s = series_at(p->table, slot - 1);
+	if (!--s->states)
+		s->idle_ns = p->now_ns;
 }
 
 void pools_prefetch(const struct pools *p, const struct pools_state *st, const struct ps_record *r)
@@ -185,10 +201,10 @@ void pools_prefetch(const struct pools *p, const struct pools_state *st, const s
 }
 
 /* Adds to the gauge that holds a connection in this state. */
-static void gauge_add(struct pools *p, const struct pools_state *st, int64_t n)
+static void gauge_add(struct pools *p, const struct pools_state *st, int32_t n)
 {
 	struct series *birth = series_of(p, st->birth), *holder = series_of(p, st->holder);
-	int64_t *gauge;
+	int32_t *gauge;
 
 	switch (st->phase) {
 	case PS_PHASE_PENDING:
@@ -234,7 +250,7 @@ static void account_owner(struct pools *p, struct pools_state *st, const struct 
 	if (st->counted & (POOLS_MOVED | POOLS_ACCEPTED) ||
 	    owner_name(p, r->owner) == owner_name(p, r->birth_owner))
 		return;
-	st->holder = slot_of(p, r->owner, r);
+	st->holder = slot_take(p, r->owner, r);
 	st->counted |= POOLS_MOVED;
 	if (!(r->flags & PS_HANDED) || st->counted & POOLS_OVER)
 		return;
@@ -279,8 +295,10 @@ static void account_end(struct pools *p, struct pools_state *st, const struct ps
 
 void pools_account(struct pools *p, struct pools_state *st, const struct ps_record *r)
 {
+	if (st->phase == PS_PHASE_ENDED)
+		return;
 	if (st->phase == PS_PHASE_NONE)
-		st->birth = st->holder = slot_of(p, r->birth_owner, r);
+		st->birth = st->holder = slot_take(p, r->birth_owner, r);
 	gauge_add(p, st, -1);
 	account_birth(p, st, r);
 	account_owner(p, st, r);
@@ -288,6 +306,39 @@ void pools_account(struct pools *p, struct pools_state *st, const struct ps_reco
 	account_end(p, st, r);
 	st->phase = r->phase;
 	gauge_add(p, st, 1);
+	if (st->phase != PS_PHASE_ENDED)
+		return;
+	slot_leave(p, st->birth);
+	if (st->counted & POOLS_MOVED)
+		slot_leave(p, st->holder);
+}
+
+void pools_clock(struct pools *p, uint64_t now_ns)
+{
+	p->now_ns = now_ns;
+}
+
+static bool may_drop(const struct pools *p, const struct series *s)
+{
+	return s->labels && !s->key.overflow && !s->states && p->now_ns >= s->idle_ns &&
+	       p->now_ns - s->idle_ns >= p->config.ttl_ns;
+}
+
+uint32_t pools_expire(struct pools *p, uint32_t slots)
+{
+	uint32_t count = series_count(p->table), dropped = 0;
+
+	if (!p->config.ttl_ns)
+		return 0;
+	for (slots = slots < count ? slots : count; slots; slots--, p->expire_next++) {
+		if (p->expire_next >= count)
+			p->expire_next = 0;
+		if (!may_drop(p, series_at(p->table, p->expire_next)))
+			continue;
+		series_drop(p->table, p->expire_next);
+		dropped++;
+	}
+	return dropped;
 }
 
 void pools_queued_reset(struct pools *p)

@@ -17,6 +17,7 @@
 struct pools_config {
 	uint32_t peers_max; /* per process name and direction */
 	uint32_t series_max;
+	uint64_t ttl_ns; /* a series goes so long after its last connection; 0: never */
 	struct histogram_bounds handshake; /* also accept wait */
 	struct histogram_bounds lifetime;
 	struct address_prefix
@@ -68,13 +69,22 @@ int pools_owner_name(const struct pools *p, uint32_t owner);
 
 /*
  * Accounts the difference between what *state says and the record; the record must not be older than what was accounted
- * before, and must be of the same direction. Never fails: what cannot be given a series (no memory) is counted.
+ * before, and must be of the same direction; after an end nothing is accounted. Never fails: what cannot be given a series
+ * (no memory) is counted.
  */
 void pools_account(struct pools *p, struct pools_state *state, const struct ps_record *record);
 
 /* Asks for the memory that pools_account() will touch, without waiting for it. A hint: it changes nothing. */
 void pools_prefetch(const struct pools *p, const struct pools_state *state,
 		    const struct ps_record *record);
+
+/* The time of all that is accounted from here on. CLOCK_MONOTONIC; it must not go back. */
+void pools_clock(struct pools *p, uint64_t now_ns);
+/*
+ * Drops series that no connection has used for the ttl, among the next `slots` of them; the call after goes on from there. Their
+ * numbers go with them: a peer that comes back begins at 0. Overflow series stay. Returns how many it dropped.
+ */
+uint32_t pools_expire(struct pools *p, uint32_t slots);
 
 /* The accept queues, read at a scrape: first reset, then one call per queued connection of the mirror. */
 void pools_queued_reset(struct pools *p);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Owns the series and the process names. All series stand in one array that never moves, so slots and pointers stay; a
- * separate index of (hash, slot) pairs finds them by key. Invariant: series with a peer of their own are at most
- * series_max, and at most peers_max per (name, direction); each (name, direction) has at most one overflow
- * series beyond that. Knows nothing of connections: what the numbers mean is the business of pools.
+ * separate index of (hash, slot) pairs finds them by key. The slot of a dropped series is all zero and is the first to
+ * be used again. Invariant: series with a peer of their own are at most series_max, and at most peers_max per (name,
+ * direction); each (name, direction) has at most one overflow series beyond that. Knows nothing of connections and of
+ * time: what the numbers mean, and when a series may go, is the business of pools.
  */
 #include "series.h"
 
@@ -34,6 +35,12 @@ struct name {
 	struct series_peers sides[PS_DIRECTIONS];
 };
 
+/* Label text: a snapshot may hold it longer than the table. */
+struct labels {
+	uint32_t holders;
+	char text[];
+};
+
 struct index_slot {
 	uint32_t hash;
 	uint32_t slot; /* + 1; 0: free */
@@ -41,7 +48,9 @@ struct index_slot {
 
 struct series_table {
 	struct series *series;
-	uint32_t count, peers; /* all; those with a peer of their own */
+	uint32_t count; /* slots ever used */
+	uint32_t peers; /* series with a peer of their own */
+	uint32_t *free, free_count; /* slots of dropped series */
 	uint32_t peers_max, series_max;
 	struct hash_key key;
 	struct index_slot *index;
@@ -73,8 +82,9 @@ int series_open(struct series_table **ret, uint32_t peers_max, uint32_t series_m
 	t->key = hash_key_make(hash_key);
 	t->index_mask = index_size - 1;
 	t->index = calloc(index_size, sizeof(*t->index));
+	t->free = calloc(series_max, sizeof(*t->free));
 	t->series = memory_zeroed(series_bytes(t));
-	if (!t->index || !t->series) {
+	if (!t->index || !t->free || !t->series) {
 		series_close(t);
 		return -ENOMEM;
 	}
@@ -87,8 +97,9 @@ void series_close(struct series_table *t)
 	if (!t)
 		return;
 	for (uint32_t i = 0; i < t->count; i++)
-		free(t->series[i].labels);
+		series_labels_release(t->series[i].labels);
 	memory_free(t->series, series_bytes(t));
+	free(t->free);
 	free(t->index);
 	free(t);
 }
@@ -139,7 +150,37 @@ const char *series_name_label(const struct series_table *t, uint16_t name)
 	return t->names[name].label;
 }
 
-static char *labels_format(const struct series_table *t, const struct series_key *key)
+static struct labels *labels_of(const char *text)
+{
+	return (struct labels *)(text - offsetof(struct labels, text));
+}
+
+const char *series_labels_hold(const char *labels)
+{
+	labels_of(labels)->holders++;
+	return labels;
+}
+
+void series_labels_release(const char *labels)
+{
+	if (labels && !--labels_of(labels)->holders)
+		free(labels_of(labels));
+}
+
+/* NULL: no memory. */
+static struct labels *labels_make(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct labels *labels = malloc(sizeof(*labels) + size);
+
+	if (!labels)
+		return NULL;
+	labels->holders = 1;
+	memcpy(labels->text, text, size);
+	return labels;
+}
+
+static struct labels *labels_format(const struct series_table *t, const struct series_key *key)
 {
 	struct address_prefix prefix = {.len = key->prefix_len};
 	char text[SERIES_LABELS_MAX], peer[ADDRESS_TEXT_MAX] = "other", port[8] = "other";
@@ -155,7 +196,7 @@ static char *labels_format(const struct series_table *t, const struct series_key
 	snprintf(text, sizeof(text), "%s,direction=\"%s\",peer_address=\"%s\",server_port=\"%s\"",
 		 t->names[key->name].label, key->direction == PS_INBOUND ? "inbound" : "outbound",
 		 peer, port);
-	return strdup(text);
+	return labels_make(text);
 }
 
 /* The place in the index where the key stands, or would stand. */
@@ -176,15 +217,18 @@ static struct index_slot *index_find(struct series_table *t, const struct series
 
 static int series_make(struct series_table *t, const struct series_key *key, struct index_slot *at)
 {
-	struct series *s = &t->series[t->count];
-	char *labels = labels_format(t, key);
+	struct labels *labels = labels_format(t, key);
+	struct series *s;
+	uint32_t slot;
 
 	if (!labels)
 		return -ENOMEM;
-	s->labels = labels;
-	s->labels_len = (uint16_t)strlen(labels);
+	slot = t->free_count ? t->free[--t->free_count] : t->count++;
+	s = &t->series[slot];
+	s->labels = labels->text;
+	s->labels_len = (uint16_t)strlen(labels->text);
 	s->key = *key;
-	at->slot = ++t->count;
+	at->slot = slot + 1;
 	return 0;
 }
 
@@ -207,6 +251,35 @@ int series_get(struct series_table *t, const struct series_key *key, uint32_t *r
 	side->overflowed += overflow;
 	*ret_slot = at->slot - 1;
 	return 0;
+}
+
+/* Closes the gap by moving back what probed past it, so that lookups never meet a deleted place. */
+static void index_free(struct series_table *t, struct index_slot *at)
+{
+	uint32_t gap = (uint32_t)(at - t->index);
+
+	for (uint32_t i = (gap + 1) & t->index_mask; t->index[i].slot;
+	     i = (i + 1) & t->index_mask) {
+		uint32_t probed = (i - t->index[i].hash) & t->index_mask;
+
+		if (probed < ((i - gap) & t->index_mask))
+			continue;
+		t->index[gap] = t->index[i];
+		gap = i;
+	}
+	t->index[gap].slot = 0;
+}
+
+void series_drop(struct series_table *t, uint32_t slot)
+{
+	struct series *s = &t->series[slot];
+
+	index_free(t, index_find(t, &s->key));
+	t->names[s->key.name].sides[s->key.direction].peers--;
+	t->peers--;
+	series_labels_release(s->labels);
+	memset(s, 0, sizeof(*s));
+	t->free[t->free_count++] = slot;
 }
 
 const struct series *series_likely(const struct series_table *t, const struct series_key *key)

@@ -36,9 +36,13 @@ struct series_key {
 struct series {
 	struct series_key key;
 	uint16_t labels_len;
-	char *labels; /* process="…",direction="…",peer_address="…",server_port="…"; escaped; owned by the table */
-	/* gauges */
-	int64_t pending, active, stale, queued;
+	const char *
+		labels; /* process="…",direction="…",peer_address="…",server_port="…"; escaped. NULL: dropped */
+	/* who may need it again, kept by pools; beside the gauges, since they change together */
+	uint64_t idle_ns; /* when the last state that names it ended */
+	uint32_t states; /* that name it and have not ended */
+	/* gauges: connections, of which there are at most 2^24 */
+	int32_t pending, active, stale, queued;
 	/* counters */
 	uint64_t attempts, opened, adopted, handed_over;
 	uint64_t closed[PS_CLOSES];
@@ -71,18 +75,27 @@ const char *series_name_label(const struct series_table *t, uint16_t name);
 
 /*
  * Slot of the key's series, made on first use; the slot of the overflow series when a bound is reached. A slot stays valid
- * as long as the table. -ENOMEM is the only error.
+ * until series_drop(). -ENOMEM is the only error.
  */
 int series_get(struct series_table *t, const struct series_key *key, uint32_t *ret_slot);
+/* Forgets a series that has a peer of its own, and makes room for another. Nobody may use the slot any more. */
+void series_drop(struct series_table *t, uint32_t slot);
 /* Which series series_get() will most likely find, without touching it; NULL: none yet. For prefetching. */
 const struct series *series_likely(const struct series_table *t, const struct series_key *key);
 struct series *series_at(struct series_table *t, uint32_t slot);
 
-/* Slots run from 0 to series_count() - 1; overflow series are among them, and series_at(t, 0) is an array of them all. */
+/*
+ * Slots run from 0 to series_count() - 1, and series_at(t, 0) is an array of them all; overflow series are among them, and
+ * dropped ones, all zero.
+ */
 uint32_t series_count(const struct series_table *t);
 
 void series_peers(const struct series_table *t, uint16_t name, enum ps_direction direction,
 		  struct series_peers *ret);
 uint32_t series_peers_max(const struct series_table *t);
+
+/* For one who shows a series later than it may be dropped: its label text stays until it is released as often. */
+const char *series_labels_hold(const char *labels);
+void series_labels_release(const char *labels); /* also NULL */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * A million peers through the decoder, as a port scan with forged addresses would bring them: the tables stay within their bounds,
- * the sums are exact, and what did not fit is counted. Scenario 38.
+ * the sums are exact, and what did not fit is counted; those that are gone for long make room. Scenario 38.
  */
 #include "check.h"
 
@@ -14,6 +14,7 @@
 #define PEERS 1000000
 #define LIMIT 4096 /* live connections at a time are far fewer */
 #define T0 (100 * NSEC_PER_SEC)
+#define TTL (3600 * NSEC_PER_SEC)
 #define MESSAGE_SPACE 96 /* what a record takes in the ring, about: positions only have to rise */
 
 static const uint8_t hash_key[16] = "test_flood";
@@ -22,16 +23,19 @@ struct flood {
 	struct pools *pools;
 	struct connections *connections;
 	uint64_t position;
+	uint64_t now_ns;
 };
 
 static void flood_open(struct flood *f, uint32_t peers_max, uint32_t series_max)
 {
-	struct pools_config config = {.peers_max = peers_max, .series_max = series_max};
+	struct pools_config config = {
+		.peers_max = peers_max, .series_max = series_max, .ttl_ns = TTL};
 
 	histogram_bounds_handshake(&config.handshake);
 	histogram_bounds_lifetime(&config.lifetime);
 	memcpy(config.hash_key, hash_key, sizeof(hash_key));
 	f->position = 0;
+	f->now_ns = T0;
 	assert_int_equal(pools_open(&f->pools, &config), 0);
 	assert_int_equal(pools_add_owner(f->pools, WEB, "web"), 0);
 	assert_int_equal(connections_open(&f->connections, LIMIT, f->pools, hash_key), 0);
@@ -178,12 +182,50 @@ static void the_mirror_takes_no_more_after_a_million_than_after_a_few(void **sta
 	flood_close(&f);
 }
 
+/*
+ * A hundred come and go, the ttl passes: so the whole million has a series of its own, ten thousand times in the same hundred
+ * slots. What is dropped takes its numbers with it, so these are added up before.
+ */
+static void a_million_peers_that_stay_away_all_had_their_series(void **state)
+{
+	struct series_peers peers;
+	uint64_t opened = 0, closed = 0;
+	uint32_t dropped = 0;
+	struct flood f;
+
+	(void)state;
+	flood_open(&f, 128, 512);
+	for (uint32_t first = 0; first < PEERS; first += 100) {
+		struct sums sum;
+
+		flood_run(&f, first, 100);
+		sum = sums_of(&f);
+		assert_int_equal(sum.opened, 100);
+		assert_int_equal(sum.closed, 100);
+		assert_int_equal(sum.active, 0);
+		opened += sum.opened;
+		closed += sum.closed;
+		f.now_ns += TTL;
+		pools_clock(f.pools, f.now_ns);
+		dropped += pools_expire(f.pools, 1000);
+	}
+	assert_int_equal(opened, PEERS);
+	assert_int_equal(closed, PEERS);
+	assert_int_equal(dropped, PEERS);
+	assert_int_equal(series_count(pools_series(f.pools)), 100);
+	series_peers(pools_series(f.pools), 0, PS_INBOUND, &peers);
+	assert_int_equal(peers.peers, 0);
+	assert_int_equal(peers.overflowed, 0);
+	flood_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_million_peers_fill_the_bound_and_no_more),
 		cmocka_unit_test(the_bound_of_all_series_holds_as_well),
 		cmocka_unit_test(the_mirror_takes_no_more_after_a_million_than_after_a_few),
+		cmocka_unit_test(a_million_peers_that_stay_away_all_had_their_series),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

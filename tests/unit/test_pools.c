@@ -14,6 +14,8 @@
 #define WEB_TOO 3
 #define STRANGER 4 /* no owner of ours */
 #define T0 (100 * NSEC_PER_SEC)
+#define TTL (3600 * NSEC_PER_SEC)
+#define ALL UINT32_MAX /* of the slots */
 
 static struct pools_config config_default(void)
 {
@@ -520,6 +522,188 @@ static void a_full_table_keeps_the_sums(void **state)
 	assert_int_equal(peers.overflowed, 7); /* once per connection, not per record */
 }
 
+/* A table whose series go after TTL, all within `peers_max`. */
+static struct pools *pools_that_expire(void **state, uint32_t peers_max)
+{
+	struct pools_config config = config_default();
+
+	pools_close(*state);
+	config.ttl_ns = TTL;
+	config.peers_max = peers_max;
+	return *state = pools_with(&config);
+}
+
+/* Drops what may go at this time; returns how many that were. */
+static uint32_t expire_at(struct pools *p, uint64_t now_ns)
+{
+	pools_clock(p, now_ns);
+	return pools_expire(p, ALL);
+}
+
+static void a_series_goes_the_ttl_after_its_last_connection(void **state)
+{
+	struct ps_record r = record(PS_OUTBOUND, PS_PHASE_ESTABLISHED, PS_ATTEMPTED | PS_OPENED);
+	struct pools *p = pools_that_expire(state, 128);
+	struct pools_state first = {}, second = {}, again = {};
+
+	pools_clock(p, T0);
+	pools_account(p, &first, &r);
+	pools_account(p, &second, &r);
+	assert_int_equal(expire_at(p, T0 + 10 * TTL), 0);
+	r.phase = PS_PHASE_ENDED;
+	pools_account(p, &first, &r);
+	assert_int_equal(expire_at(p, T0 + 20 * TTL), 0);
+	pools_account(p, &second, &r);
+	assert_int_equal(expire_at(p, T0 + 21 * TTL - 1), 0);
+	assert_int_equal(nth(p, 0)->opened, 2);
+	assert_int_equal(expire_at(p, T0 + 21 * TTL), 1);
+	assert_null(nth(p, 0)->labels);
+	assert_int_equal(expire_at(p, T0 + 22 * TTL), 0); /* once */
+	pools_account(p, &again, &r);
+	assert_int_equal(nth(p, 0)->opened, 1);
+	assert_int_equal(series_count(pools_series(p)), 1);
+	assert_int_equal(expire_at(p, T0 + 23 * TTL - 1), 0);
+	assert_int_equal(expire_at(p, T0 + 23 * TTL), 1);
+}
+
+static void pending_and_stale_ones_keep_their_series(void **state)
+{
+	struct ps_record pending = record(PS_OUTBOUND, PS_PHASE_PENDING, PS_ATTEMPTED),
+			 stale = record(PS_INBOUND, PS_PHASE_STALE, 0);
+	struct pools *p = pools_that_expire(state, 128);
+	struct pools_state st_pending = {}, st_stale = {};
+
+	pools_account(p, &st_pending, &pending);
+	pools_account(p, &st_stale, &stale);
+	assert_int_equal(expire_at(p, 10 * TTL), 0);
+	pending.phase = stale.phase = PS_PHASE_ENDED;
+	pools_account(p, &st_pending, &pending);
+	assert_int_equal(expire_at(p, 11 * TTL), 1);
+	assert_non_null(nth(p, 1)->labels);
+	pools_account(p, &st_stale, &stale);
+	assert_int_equal(expire_at(p, 12 * TTL), 1);
+}
+
+/* No gauge of the listener's owner speaks of it, nor of the acceptor's: the end still needs to find both. */
+static void a_moved_connection_keeps_both_of_its_series(void **state)
+{
+	struct ps_record handed = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED | PS_HANDED),
+			 late = record(PS_INBOUND, PS_PHASE_STALE, PS_OPENED);
+	struct pools *p = pools_that_expire(state, 128);
+	struct pools_state st = {}, st_late = {};
+
+	handed.owner = late.owner = WORKER;
+	handed.accepted_ns = late.accepted_ns = T0 + 100 * NSEC_PER_SEC;
+	late.local_port = 81;
+	pools_account(p, &st, &handed);
+	pools_account(p, &st_late, &late);
+	assert_int_equal(series_count(pools_series(p)), 4);
+	assert_int_equal(nth(p, 0)->active + nth(p, 2)->stale, 0);
+	assert_int_equal(expire_at(p, 10 * TTL), 0);
+	handed.phase = late.phase = PS_PHASE_ENDED;
+	pools_account(p, &st, &handed);
+	assert_int_equal(nth(p, 1)->closed[PS_CLOSE_LOCAL], 1);
+	assert_int_equal(expire_at(p, 11 * TTL), 2);
+	pools_account(p, &st_late, &late);
+	assert_int_equal(expire_at(p, 12 * TTL), 2);
+}
+
+static void nothing_is_accounted_after_an_end(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ENDED, PS_OPENED);
+	struct pools *p = pools_that_expire(state, 128);
+	struct pools_state st = {};
+
+	pools_account(p, &st, &r);
+	assert_int_equal(expire_at(p, TTL), 1);
+	r.owner = WORKER;
+	r.flags |= PS_HANDED;
+	pools_account(p, &st, &r);
+	assert_int_equal(series_count(pools_series(p)), 1);
+	assert_null(nth(p, 0)->labels);
+}
+
+static void a_dropped_slot_serves_another_key(void **state)
+{
+	struct ps_record out = record(PS_OUTBOUND, PS_PHASE_ENDED, PS_ATTEMPTED | PS_OPENED),
+			 in = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED);
+	struct pools *p = pools_that_expire(state, 128);
+	struct pools_state st_out = {}, st_in = {};
+
+	pools_account(p, &st_out, &out);
+	assert_int_equal(expire_at(p, TTL), 1);
+	pools_account(p, &st_in, &in);
+	assert_string_equal(
+		nth(p, 0)->labels,
+		"process=\"web\",direction=\"inbound\",peer_address=\"10.0.0.1\",server_port=\"80\"");
+	assert_int_equal(nth(p, 0)->active, 1);
+	assert_int_equal(nth(p, 0)->attempts, 0);
+	assert_int_equal(series_count(pools_series(p)), 1);
+	assert_int_equal(expire_at(p, 10 * TTL), 0);
+}
+
+static void the_overflow_series_stays_and_gets_less(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED);
+	struct pools *p = pools_that_expire(state, 1);
+	struct pools_state first = {}, over = {}, later = {};
+	struct series_peers peers;
+
+	pools_account(p, &first, &r);
+	r.peer[15] = 2;
+	pools_account(p, &over, &r);
+	assert_int_equal(nth(p, 1)->active, 1);
+	r.phase = PS_PHASE_ENDED;
+	pools_account(p, &first, &r);
+	assert_int_equal(expire_at(p, TTL), 1);
+	r.phase = PS_PHASE_ESTABLISHED;
+	pools_account(p, &later,
+		      &r); /* there is room now; what overflowed before stays where it is */
+	assert_int_equal(nth(p, 0)->active, 1);
+	assert_int_equal(nth(p, 1)->active, 1);
+	r.phase = PS_PHASE_ENDED;
+	pools_account(p, &over, &r);
+	pools_account(p, &later, &r);
+	assert_int_equal(nth(p, 1)->closed[PS_CLOSE_LOCAL], 1);
+	assert_int_equal(expire_at(p, 10 * TTL), 1);
+	assert_true(nth(p, 1)->key.overflow);
+	assert_int_equal(nth(p, 1)->opened, 1);
+	series_peers(pools_series(p), 0, PS_INBOUND, &peers);
+	assert_int_equal(peers.peers, 0);
+	assert_int_equal(peers.overflowed, 1);
+}
+
+static void expiry_looks_at_so_many_slots_and_goes_on_there(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ENDED, PS_OPENED);
+	struct pools *p = pools_that_expire(state, 128);
+
+	for (uint8_t i = 0; i < 10; i++) {
+		struct pools_state st = {};
+
+		r.peer[15] = i;
+		pools_account(p, &st, &r);
+	}
+	pools_clock(p, TTL);
+	assert_int_equal(pools_expire(p, 4), 4);
+	assert_null(nth(p, 3)->labels);
+	assert_non_null(nth(p, 4)->labels);
+	assert_int_equal(pools_expire(p, 4), 4);
+	assert_int_equal(pools_expire(p, 4), 2);
+	assert_int_equal(pools_expire(p, 4), 0);
+}
+
+static void without_a_ttl_nothing_goes(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ENDED, PS_OPENED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+
+	pools_account(p, &st, &r);
+	assert_int_equal(expire_at(p, UINT64_MAX), 0);
+	assert_int_equal(nth(p, 0)->opened, 1);
+}
+
 static void owners_have_one_name_for_good(void **state)
 {
 	struct pools *p = *state;
@@ -579,6 +763,14 @@ int main(void)
 		POOLS_TEST(queued_are_those_established_and_not_accepted),
 		POOLS_TEST(inbound_peers_are_folded_by_the_longest_prefix),
 		POOLS_TEST(a_full_table_keeps_the_sums),
+		POOLS_TEST(a_series_goes_the_ttl_after_its_last_connection),
+		POOLS_TEST(pending_and_stale_ones_keep_their_series),
+		POOLS_TEST(a_moved_connection_keeps_both_of_its_series),
+		POOLS_TEST(nothing_is_accounted_after_an_end),
+		POOLS_TEST(a_dropped_slot_serves_another_key),
+		POOLS_TEST(the_overflow_series_stays_and_gets_less),
+		POOLS_TEST(expiry_looks_at_so_many_slots_and_goes_on_there),
+		POOLS_TEST(without_a_ttl_nothing_goes),
 		POOLS_TEST(owners_have_one_name_for_good),
 		cmocka_unit_test(refuses_a_bad_configuration),
 	};

@@ -210,6 +210,92 @@ static void a_likely_series_is_the_one_that_is_got(void **state)
 	series_close(t);
 }
 
+static void a_dropped_series_makes_room_for_another(void **state)
+{
+	struct series_table *t = table(2, 2);
+	int name = series_name(t, "nginx");
+	uint32_t slot = slot_of(t, key_of(name, PS_INBOUND, 1, 80)), other;
+	struct series_peers peers;
+
+	(void)state;
+	series_at(t, slot)->opened = 7;
+	slot_of(t, key_of(name, PS_INBOUND, 2, 80));
+	other = slot_of(t, key_of(name, PS_INBOUND, 3, 80));
+	assert_int_equal(other, 2);
+	series_drop(t, slot);
+	assert_null(series_at(t, slot)->labels);
+	assert_int_equal(series_at(t, slot)->opened, 0);
+	series_peers(t, (uint16_t)name, PS_INBOUND, &peers);
+	assert_int_equal(peers.peers, 1);
+	assert_int_equal(peers.overflowed, 1);
+	assert_int_equal(slot_of(t, key_of(name, PS_OUTBOUND, 3, 443)), slot);
+	assert_string_equal(
+		series_at(t, slot)->labels,
+		"process=\"nginx\",direction=\"outbound\",peer_address=\"10.0.0.3\",server_port=\"443\"");
+	assert_int_equal(series_at(t, slot)->opened, 0);
+	assert_int_equal(series_count(t), 3);
+	/* The first one is a stranger now, and the table is full again. */
+	assert_int_equal(slot_of(t, key_of(name, PS_INBOUND, 1, 80)), other);
+	series_drop(t, slot);
+	assert_int_equal(slot_of(t, key_of(name, PS_INBOUND, 1, 80)), slot);
+	series_close(t);
+}
+
+/* Against a plain array of what must be there. */
+static void drops_in_any_order_lose_no_other_series(void **state)
+{
+	enum { KEYS = 600 };
+	struct series_table *t = table(300, 300);
+	int name = series_name(t, "nginx");
+	uint32_t slots[KEYS] = {}, live = 0;
+	uint64_t seed = 1;
+
+	(void)state;
+	for (int step = 0; step < 100000; step++) {
+		uint32_t host;
+
+		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+		host = (uint32_t)(seed >> 33) % KEYS;
+		if (slots[host]) {
+			assert_int_equal(slot_of(t, key_of(name, PS_INBOUND, host, 80)),
+					 slots[host] - 1);
+			series_drop(t, slots[host] - 1);
+			slots[host] = 0;
+			live--;
+		} else if (live < 300) {
+			slots[host] = slot_of(t, key_of(name, PS_INBOUND, host, 80)) + 1;
+			live++;
+		}
+	}
+	for (uint32_t host = 0; host < KEYS; host++) {
+		struct series_key key = key_of(name, PS_INBOUND, host, 80);
+
+		if (!slots[host])
+			continue;
+		assert_int_equal(slot_of(t, key), slots[host] - 1);
+		assert_memory_equal(&series_at(t, slots[host] - 1)->key, &key, sizeof(key));
+	}
+	assert_int_equal(series_count(t), 300);
+	series_close(t);
+}
+
+static void label_text_stays_for_who_holds_it(void **state)
+{
+	struct series_table *t = table(2, 2);
+	uint32_t slot = slot_of(t, key_of(series_name(t, "nginx"), PS_INBOUND, 1, 80));
+	const char *labels = series_labels_hold(series_at(t, slot)->labels);
+
+	(void)state;
+	series_drop(t, slot);
+	slot_of(t, key_of(series_name(t, "redis"), PS_INBOUND, 1, 80));
+	series_close(t);
+	assert_string_equal(
+		labels,
+		"process=\"nginx\",direction=\"inbound\",peer_address=\"10.0.0.1\",server_port=\"80\"");
+	series_labels_release(labels);
+	series_labels_release(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +307,9 @@ int main(void)
 		cmocka_unit_test(peers_beyond_the_bound_share_one_series),
 		cmocka_unit_test(all_series_are_bounded_overflow_ones_apart),
 		cmocka_unit_test(a_likely_series_is_the_one_that_is_got),
+		cmocka_unit_test(a_dropped_series_makes_room_for_another),
+		cmocka_unit_test(drops_in_any_order_lose_no_other_series),
+		cmocka_unit_test(label_text_stays_for_who_holds_it),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
