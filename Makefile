@@ -111,7 +111,7 @@ unit_programs := $(unit_tests:%.c=build/%)
 guest_programs := $(patsubst %.c,build/%,$(filter tests/kernel/% tests/scenario/% tests/vm/%,$(test_sources)))
 fuzz_programs := $(patsubst %.c,build/%,$(wildcard tests/fuzz/fuzz_*.c))
 # the pure ones
-fuzz_modules := $(filter-out user/probes.c user/support.c user/privileges.c user/targets.c user/daemon.c user/inventory.c user/http.c \
+fuzz_modules := $(filter-out user/probes.c user/support.c user/privileges.c user/targets.c user/daemon.c user/scrape.c user/inventory.c user/http.c \
 	user/response.c user/gzip.c user/version.c,$(modules))
 bench_programs := $(bench_sources:%.c=build/%)
 model_sources := $(wildcard tests/model/*.c)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Wires the modules into one flow: ring → connections → pools, and at a scrape listeners and counters → exposition. Holds no numbers of its own. The
- * order within a scrape matters: the accept queues are read first, then the ring is drained, so that the mirror knows
- * every connection that was seen in a queue.
+ * Wires the modules into one flow: ring → connections → pools; from there a scrape takes what it shows. Holds no numbers of its own.
  */
 #include "daemon.h"
 
@@ -12,15 +10,13 @@
 #include <sys/random.h>
 
 #include "connections.h"
-#include "exposition.h"
 #include "inventory.h"
-#include "listeners.h"
 #include "log.h"
 #include "pools.h"
 #include "probes.h"
+#include "scrape.h"
 #include "targets.h"
 #include "util.h"
-#include "version.h"
 
 /* Connections mirrored at once; an entry costs about 100 bytes when it is used. */
 #define TRACKED_MAX 262144
@@ -34,16 +30,11 @@ struct daemon {
 	struct connections *connections;
 	struct targets *targets;
 	struct inventory *inventory;
-	struct listeners *listeners;
+	struct scrape *scrape;
 	uint64_t now_ns; /* of the drain under way, or of the last one */
 	uint64_t last_second_ns; /* of daemon_tick(): what is done once a second */
 	uint64_t wrongs; /* see report_wrongs() */
 	uint64_t lost; /* see report_losses() */
-	uint64_t last_scrape_ns;
-	/* what a scrape gathers */
-	uint64_t *queued; /* cookies found in accept queues */
-	size_t queued_count, queued_cap;
-	uint64_t processes[SERIES_NAMES_MAX];
 };
 
 static void on_message(void *arg, const void *data, size_t size)
@@ -129,6 +120,7 @@ void daemon_tick(void *daemon)
 	if (err && err != -EAGAIN)
 		log_error("cannot take an inventory: %s", strerror(-err));
 	pools_expire(d->pools, EXPIRE_SLOTS);
+	scrape_tick(d->scrape, d->now_ns);
 	if (d->now_ns - d->last_second_ns < NSEC_PER_SEC)
 		return;
 	d->last_second_ns = d->now_ns;
@@ -149,198 +141,14 @@ int daemon_fd(const struct daemon *d)
 	return probes_fd(d->probes);
 }
 
-static void on_listener(void *arg, const struct ps_listener_row *row, const uint64_t *cookies,
-			size_t count)
-{
-	struct daemon *d = arg;
-	int name = pools_owner_name(d->pools, row->owner);
-
-	if (name < 0)
-		return;
-	listeners_add(d->listeners, row, (uint16_t)name);
-	if (d->queued_cap - d->queued_count < count) {
-		size_t cap = d->queued_cap * 2 + count;
-		uint64_t *more = realloc(d->queued, cap * sizeof(*more));
-
-		if (!more)
-			return;
-		d->queued = more;
-		d->queued_cap = cap;
-	}
-	if (count)
-		memcpy(d->queued + d->queued_count, cookies, count * sizeof(*cookies));
-	d->queued_count += count;
-}
-
-static void read_listeners(struct daemon *d)
-{
-	int err;
-
-	d->queued_count = 0;
-	listeners_begin(d->listeners);
-	err = probes_listeners(d->probes, on_listener, d);
-	listeners_end(d->listeners);
-	if (err)
-		log_error("cannot read the listening sockets: %s", strerror(-err));
-	daemon_drain(d);
-	pools_queued_reset(d->pools);
-	for (size_t i = 0; i < d->queued_count; i++)
-		connections_queued(d->connections, d->queued[i]);
-}
-
-static void on_process(void *arg, uint32_t tgid, const struct ps_process *process)
-{
-	struct daemon *d = arg;
-	int name = pools_owner_name(d->pools, process->owner);
-
-	(void)tgid;
-	if (name >= 0)
-		d->processes[name]++;
-}
-
-/* One row for each name, also for those whose processes are all gone. */
-static size_t count_processes(struct daemon *d, struct exposition_process rows[SERIES_NAMES_MAX])
-{
-	bool known[SERIES_NAMES_MAX] = {};
-	size_t count = 0;
-
-	memset(d->processes, 0, sizeof(d->processes));
-	probes_processes(d->probes, on_process, d);
-	for (size_t i = 0; i < targets_count(d->targets); i++) {
-		int name = pools_owner_name(d->pools, targets_at(d->targets, i)->id);
-
-		if (name < 0 || known[name])
-			continue;
-		known[name] = true;
-		rows[count++] = (struct exposition_process){.name = (uint16_t)name,
-							    .processes = d->processes[name]};
-	}
-	return count;
-}
-
-static size_t gather_listeners(const struct daemon *d,
-			       struct exposition_listener rows[LISTENERS_PORTS_MAX])
-{
-	size_t count;
-	const struct listeners_row *from = listeners_rows(d->listeners, &count);
-
-	for (size_t i = 0; i < count; i++)
-		rows[i] = (struct exposition_listener){
-			.name = from[i].name,
-			.server_port = from[i].port,
-			.listeners = from[i].listeners,
-			.half_open = from[i].half_open,
-			.queue_limit = from[i].queue_limit,
-			.dropped = from[i].dropped,
-		};
-	return count;
-}
-
-static size_t gather_programs(const struct daemon *d,
-			      struct exposition_program rows[PROBES_PROGRAMS_MAX])
-{
-	struct probes_program programs[PROBES_PROGRAMS_MAX];
-	size_t count = probes_programs(d->probes, programs);
-
-	for (size_t i = 0; i < count; i++)
-		rows[i] = (struct exposition_program){.program = programs[i].name,
-						      .attach = programs[i].attach,
-						      .missed = programs[i].missed};
-	return count;
-}
-
-/* One exposition under way. */
-struct body {
-	struct daemon *daemon;
-	struct exposition *exposition;
-	uint64_t spent_ns; /* on building it so far; not on sending */
-};
-
-static const enum exposition_format exposition_formats[NEGOTIATE_FORMATS] = {
-	[NEGOTIATE_TEXT] = EXPOSITION_TEXT,
-	[NEGOTIATE_OPENMETRICS] = EXPOSITION_OPENMETRICS,
-};
-
 static int metrics_open(void *arg, const struct body_request *request, void **ret_body)
 {
-	struct exposition_listener listeners[LISTENERS_PORTS_MAX];
-	struct exposition_process processes[SERIES_NAMES_MAX];
-	struct exposition_program programs[PROBES_PROGRAMS_MAX];
-	uint64_t started_ns = util_now_ns();
-	struct probes_counters counters;
 	struct daemon *d = arg;
-	struct body *body;
-	int err;
 
-	read_listeners(d);
-	probes_counters(d->probes, &counters);
-	struct exposition_self self = {
-		.listeners = listeners,
-		.listener_count = gather_listeners(d, listeners),
-		.processes = processes,
-		.process_count = count_processes(d, processes),
-		.programs = programs,
-		.program_count = gather_programs(d, programs),
-		.last_scrape_ns = d->last_scrape_ns,
-		.version = version_text,
-		.revision = version_revision,
-		.libbpf = probes_libbpf_version(),
-	};
-	connections_stats(d->connections, &self.connections);
-	const struct exposition_cause refused[] = {
-		{"memory", counters.refusals[PS_REFUSAL_MEMORY]},
-		{"optmem", counters.refusals[PS_REFUSAL_OPTMEM]},
-		{"processes", counters.refusals[PS_REFUSAL_PROCESSES]},
-		{"mirror", self.connections.full},
-		{"listeners", listeners_refused(d->listeners)},
-		{"accepts", self.connections.accepts_dropped},
-	};
-	const struct exposition_cause reconciles[] = {
-		{"attach", inventory_count(d->inventory, INVENTORY_ATTACH)},
-		{"loss", inventory_count(d->inventory, INVENTORY_LOSS)},
-		{"timer", inventory_count(d->inventory, INVENTORY_TIMER)},
-	};
-	self.reconciles = reconciles;
-	self.reconcile_count = ARRAY_SIZE(reconciles);
-	self.records_refused = refused;
-	self.records_refused_count = ARRAY_SIZE(refused);
-	memcpy(self.events_refused, counters.refused, sizeof(counters.refused));
-	memcpy(self.events_lost, counters.lost, sizeof(counters.lost));
-	self.events_lost[PS_EVENT_ACCEPT] += self.connections.accepts_lost;
-	body = calloc(1, sizeof(*body));
-	err = body ? exposition_open(&body->exposition, exposition_formats[request->format],
-				     d->pools, &self)
-		   : -ENOMEM;
-	if (err) {
-		free(body);
-		return err;
-	}
-	body->daemon = d;
-	body->spent_ns = util_now_ns() - started_ns;
-	*ret_body = body;
-	return 0;
+	return scrape_body_open(d->scrape, request, ret_body);
 }
 
-static ssize_t metrics_read(void *arg, char *out, size_t max)
-{
-	uint64_t started_ns = util_now_ns();
-	struct body *body = arg;
-	ssize_t n = exposition_read(body->exposition, out, max);
-
-	body->spent_ns += util_now_ns() - started_ns;
-	return n;
-}
-
-static void metrics_close(void *arg)
-{
-	struct body *body = arg;
-
-	body->daemon->last_scrape_ns = body->spent_ns;
-	exposition_close(body->exposition);
-	free(body);
-}
-
-const struct body_ops daemon_metrics = {metrics_open, metrics_read, metrics_close};
+const struct body_ops daemon_metrics = {metrics_open, scrape_body_read, scrape_body_close};
 
 void daemon_report(const struct daemon *d, FILE *out)
 {
@@ -423,9 +231,22 @@ static int open_engine(struct daemon *d, const struct options *options)
 	err = pools_open(&d->pools, &config);
 	if (!err)
 		err = connections_open(&d->connections, TRACKED_MAX, d->pools, key);
-	if (!err)
-		err = listeners_open(&d->listeners);
 	return err;
+}
+
+static int open_scrape(struct daemon *d)
+{
+	struct scrape_sources sources = {
+		.probes = d->probes,
+		.pools = d->pools,
+		.connections = d->connections,
+		.targets = d->targets,
+		.inventory = d->inventory,
+		.drain = daemon_drain,
+		.arg = d,
+	};
+
+	return scrape_open(&d->scrape, &sources);
 }
 
 /* Not the kernel's or the target's fault: this process may have no more. */
@@ -485,7 +306,8 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 	code = EXIT_RUNTIME;
 	if (targets_open(&d->targets, d->probes, d->pools) ||
 	    inventory_open(&d->inventory, d->probes, d->connections, d->targets,
-			   options->reconcile_interval_ns, daemon_drain, d))
+			   options->reconcile_interval_ns, daemon_drain, d) ||
+	    open_scrape(d))
 		goto fail;
 	daemon_drain(d);
 	code = attach_targets(d, options, why, why_size);
@@ -502,12 +324,11 @@ void daemon_close(struct daemon *d)
 {
 	if (!d)
 		return;
+	scrape_close(d->scrape);
 	inventory_close(d->inventory);
 	targets_close(d->targets);
 	probes_close(d->probes);
 	connections_close(d->connections);
 	pools_close(d->pools);
-	listeners_close(d->listeners);
-	free(d->queued);
 	free(d);
 }

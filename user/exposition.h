@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The numbers as Prometheus text 0.0.4 or OpenMetrics 1.0.0. A snapshot is taken at once, then rendered slice by slice, so that a
- * large body never stands in memory whole and never stops the loop. Pure.
+ * The numbers as Prometheus text 0.0.4 or OpenMetrics 1.0.0. A snapshot is rendered slice by slice, so that a large body never
+ * stands in memory whole and never stops the loop. Pure.
  */
 #ifndef EXPOSITION_H
 #define EXPOSITION_H
@@ -46,7 +46,10 @@ struct exposition_cause {
 	uint64_t count;
 };
 
-/* Everything that does not hang on a series; the arrays stay the caller's and are copied. */
+/*
+ * Everything that does not hang on a series, for snapshot_take(); the arrays stay the caller's and are copied. Label values that
+ * come from here (programs, causes, versions) need no escaping; a version text beyond 64 bytes is cut.
+ */
 struct exposition_self {
 	const struct exposition_listener *listeners;
 	size_t listener_count;
@@ -65,13 +68,11 @@ struct exposition_self {
 };
 
 struct exposition;
+struct snapshot;
 
-/*
- * Copies what it needs: later changes do not show. `pools` must outlive it (label text). Label values that come from here
- * (programs, causes, versions) need no escaping; a version text beyond 64 bytes is cut.
- */
-int exposition_open(struct exposition **ret, enum exposition_format format, struct pools *pools,
-		    const struct exposition_self *self);
+/* Holds the snapshot until it is closed. -ENOMEM is the only error. */
+int exposition_open(struct exposition **ret, enum exposition_format format,
+		    struct snapshot *snapshot);
 void exposition_close(struct exposition *x);
 
 /* Up to `max` further bytes of the body; 0 at its end; never fails once open. Renders at most EXPOSITION_SLICE_BYTES ahead. */

@@ -163,7 +163,7 @@ static char *render_histogram(const struct families *x, const struct family *f, 
 {
 	const struct histogram *h = (const void *)((const char *)row + f->offset);
 	const struct histogram_bounds *b =
-		x->bounds[f->offset == offsetof(struct series, lifetime)];
+		x->data->bounds[f->offset == offsetof(struct series, lifetime)];
 	const struct series *s = row;
 	struct text head = {.s = p};
 	uint64_t count = 0;
@@ -199,7 +199,7 @@ static char *render_listener(const struct families *x, const struct family *f, c
 	const struct exposition_listener *l = row;
 
 	p = put_head(p, x);
-	p = put_str(p, series_name_label(x->table, l->name));
+	p = put_str(p, series_name_label(x->data->table, l->name));
 	p = put_str(p, ",server_port=\"");
 	p = l->server_port ? buf_put_u64(p, l->server_port) : put_str(p, "other");
 	return put_value(put(p, "\"} ", 3), field(row, f->offset));
@@ -211,7 +211,7 @@ static char *render_process(const struct families *x, const struct family *f, co
 	const struct exposition_process *process = row;
 
 	p = put_head(p, x);
-	p = put_str(p, series_name_label(x->table, process->name));
+	p = put_str(p, series_name_label(x->data->table, process->name));
 	return put_value(put(p, "} ", 2), field(row, f->offset));
 }
 
@@ -425,7 +425,7 @@ static bool family_wants(const struct family *f, const void *row)
 
 static char *family_write(struct families *x, const struct family *f, char *p, const char *limit)
 {
-	const struct rows *rows = &x->rows[f->rows];
+	const struct rows *rows = &x->data->rows[f->rows];
 
 	for (; x->row < rows->count && p < limit; x->row++) {
 		const void *row = (const char *)rows->data + x->row * rows->size;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The families of /metrics and how their rows are written, in both formats. The inner half of exposition, which gathers the rows.
+ * The families of /metrics and how their rows are written, in both formats. Between snapshot, which gathers the rows, and
+ * exposition, which hands on the text.
  */
 #ifndef FAMILIES_H
 #define FAMILIES_H
@@ -22,14 +23,14 @@
 
 /* What a family's rows are. */
 enum row_kind {
-	ROW_SERIES,
 	ROW_LISTENER,
 	ROW_PROCESS,
 	ROW_PROGRAM,
 	ROW_CAUSE,
 	ROW_RECONCILE,
 	ROWS_COPIED, /* the rows above are memory of their own */
-	ROW_PEERS = ROWS_COPIED, /* one per process name and direction */
+	ROW_SERIES = ROWS_COPIED,
+	ROW_PEERS, /* one per process name and direction */
 	ROW_KIND, /* of events */
 	ROW_ONE,
 	ROW_KINDS,
@@ -57,12 +58,17 @@ struct rows {
 	size_t count, size;
 };
 
-/* What is written, and how far; the caller sets what stands above the cursor. */
-struct families {
-	enum exposition_format format;
-	const struct series_table *table;
+/* What there is to write; it may be written several times at once. */
+struct families_data {
+	const struct series_table *table; /* for the names */
 	const struct histogram_bounds *bounds[2]; /* of handshake and accept wait; of lifetime */
 	struct rows rows[ROW_KINDS];
+};
+
+/* How far it is written; the caller sets what stands above the cursor. */
+struct families {
+	enum exposition_format format;
+	const struct families_data *data;
 	/* the cursor */
 	size_t family, row;
 	bool family_begun, ended;

@@ -9,6 +9,7 @@
 
 #include "exposition.h"
 #include "exposition_check.h"
+#include "snapshot.h"
 #include "util.h"
 
 #define OUT "process=\"web\",direction=\"outbound\",peer_address=\"10.0.0.1\",server_port=\"5432\""
@@ -94,13 +95,26 @@ static char *body_read(struct exposition *x, size_t piece)
 	return text;
 }
 
+/* The body of a snapshot of its own. */
+static struct exposition *open_as(enum exposition_format format, struct pools *p,
+				  const struct exposition_self *self)
+{
+	struct snapshot *snapshot;
+	struct exposition *x;
+
+	assert_int_equal(snapshot_take(&snapshot, p, self), 0);
+	assert_int_equal(exposition_open(&x, format, snapshot), 0);
+	snapshot_release(snapshot);
+	return x;
+}
+
 static char *render_as(enum exposition_format format, struct pools *p,
 		       const struct exposition_self *self)
 {
 	struct exposition *x;
 	char *text;
 
-	assert_int_equal(exposition_open(&x, format, p, self), 0);
+	x = open_as(format, p, self);
 	text = body_read(x, 65536);
 	exposition_close(x);
 	return text;
@@ -446,7 +460,7 @@ static void any_piece_size_gives_the_same_body(void **state)
 		char *whole = render_as(format, p, &self), *text;
 		struct exposition *x;
 
-		assert_int_equal(exposition_open(&x, format, p, &self), 0);
+		x = open_as(format, p, &self);
 		text = body_read(x, pieces[i / EXPOSITION_FORMATS]);
 		assert_int_equal(exposition_read(x, text, 1), 0); /* the end stays the end */
 		exposition_close(x);
@@ -486,7 +500,7 @@ static void later_changes_do_not_show(void **state)
 
 	(void)state;
 	self.listeners = rows;
-	assert_int_equal(exposition_open(&x, EXPOSITION_TEXT, p, &self), 0);
+	x = open_as(EXPOSITION_TEXT, p, &self);
 	assert_int_equal(exposition_read(x, first, sizeof(first)), sizeof(first));
 	for (uint32_t i = 0; i < series_count(pools_series(p)); i++)
 		series_at(pools_series(p), i)->active = 77;
@@ -501,6 +515,68 @@ static void later_changes_do_not_show(void **state)
 	pools_close(p);
 }
 
+static void bodies_of_one_snapshot_have_the_same_numbers(void **state)
+{
+	struct exposition_self self = self_full();
+	struct pools *p = pools_with_many();
+	char *text = render_as(EXPOSITION_TEXT, p, &self),
+	     *openmetrics = render_as(EXPOSITION_OPENMETRICS, p, &self), *first, *second;
+	struct exposition *x, *y;
+	struct snapshot *snapshot;
+	char byte;
+
+	(void)state;
+	assert_int_equal(snapshot_take(&snapshot, p, &self), 0);
+	assert_int_equal(exposition_open(&x, EXPOSITION_TEXT, snapshot), 0);
+	assert_int_equal(exposition_read(x, &byte, 1), 1);
+	series_at(pools_series(p), 0)->active = 77;
+	assert_int_equal(exposition_open(&y, EXPOSITION_OPENMETRICS, snapshot), 0);
+	snapshot_release(snapshot);
+	first = body_read(x, 5000);
+	exposition_close(x);
+	second = body_read(y, 6000);
+	exposition_close(y);
+	assert_string_equal(first, text + 1);
+	assert_string_equal(second, openmetrics);
+	free(first);
+	free(second);
+	free(text);
+	free(openmetrics);
+	pools_close(p);
+}
+
+static void a_dropped_series_is_left_out_of_later_snapshots_only(void **state)
+{
+	struct exposition_self self = self_full();
+	struct pools *p = pools_with_names(10);
+	struct exposition *x;
+	char *text;
+
+	(void)state;
+	series_with(p, PS_INBOUND, 9);
+	series_with(p, PS_OUTBOUND, 5);
+	series_with(p, PS_INBOUND, 1);
+	x = open_as(EXPOSITION_TEXT, p, &self);
+	series_drop(pools_series(p), 1);
+	text = render(p, &self);
+	assert_valid(text);
+	assert_lacks(text, "10.0.0.5");
+	assert_true(strstr(text, "10.0.0.9") < strstr(text, "10.0.0.1\""));
+	free(text);
+	series_with(p, PS_INBOUND, 7); /* in the slot of the dropped one */
+	text = body_read(x, 4096);
+	assert_valid(text);
+	assert_has(text, "10.0.0.5");
+	assert_lacks(text, "10.0.0.7");
+	exposition_close(x);
+	free(text);
+	text = render(p, &self);
+	assert_true(strstr(text, "10.0.0.9") < strstr(text, "10.0.0.7"));
+	assert_true(strstr(text, "10.0.0.7") < strstr(text, "10.0.0.1\""));
+	free(text);
+	pools_close(p);
+}
+
 static void closing_early_leaks_nothing(void **state)
 {
 	struct exposition_self self = self_full();
@@ -509,11 +585,12 @@ static void closing_early_leaks_nothing(void **state)
 	char byte;
 
 	(void)state;
-	assert_int_equal(exposition_open(&x, EXPOSITION_TEXT, p, &self), 0);
+	x = open_as(EXPOSITION_TEXT, p, &self);
 	assert_int_equal(exposition_read(x, &byte, 1), 1);
 	assert_int_equal(byte, '#');
 	exposition_close(x);
 	exposition_close(NULL);
+	snapshot_release(NULL);
 	pools_close(p);
 }
 
@@ -530,6 +607,8 @@ int main(void)
 		cmocka_unit_test(any_piece_size_gives_the_same_body),
 		cmocka_unit_test(order_is_stable_and_that_of_the_slots),
 		cmocka_unit_test(later_changes_do_not_show),
+		cmocka_unit_test(bodies_of_one_snapshot_have_the_same_numbers),
+		cmocka_unit_test(a_dropped_series_is_left_out_of_later_snapshots_only),
 		cmocka_unit_test(closing_early_leaks_nothing),
 	};
 

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Owns the last snapshot, the sums of the listeners and what is counted for one scrape. The order matters: the accept queues are
+ * read first, then the ring is drained, so that the mirror knows every connection that was seen in a queue. Invariant: at
+ * most one snapshot is taken in SHARE_NS, however many ask. Knows nothing of formats and of HTTP.
+ */
+#include "scrape.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "exposition.h"
+#include "listeners.h"
+#include "log.h"
+#include "snapshot.h"
+#include "util.h"
+#include "version.h"
+
+#define SHARE_NS (50 * NSEC_PER_MSEC)
+#define REFUSED_CAUSES 6
+
+struct scrape {
+	struct scrape_sources from;
+	struct listeners *listeners;
+	struct snapshot *snapshot; /* the last one; NULL: too old to be shared */
+	uint64_t taken_ns; /* when it was begun */
+	uint64_t last_ns; /* how long the previous body took to build */
+	uint64_t *queued; /* cookies found in accept queues */
+	size_t queued_count, queued_cap;
+	uint64_t processes[SERIES_NAMES_MAX];
+};
+
+int scrape_open(struct scrape **ret, const struct scrape_sources *sources)
+{
+	struct scrape *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->from = *sources;
+	if (listeners_open(&s->listeners)) {
+		scrape_close(s);
+		return -ENOMEM;
+	}
+	*ret = s;
+	return 0;
+}
+
+void scrape_close(struct scrape *s)
+{
+	if (!s)
+		return;
+	snapshot_release(s->snapshot);
+	listeners_close(s->listeners);
+	free(s->queued);
+	free(s);
+}
+
+static void on_listener(void *arg, const struct ps_listener_row *row, const uint64_t *cookies,
+			size_t count)
+{
+	struct scrape *s = arg;
+	int name = pools_owner_name(s->from.pools, row->owner);
+
+	if (name < 0)
+		return;
+	listeners_add(s->listeners, row, (uint16_t)name);
+	if (s->queued_cap - s->queued_count < count) {
+		size_t cap = s->queued_cap * 2 + count;
+		uint64_t *more = realloc(s->queued, cap * sizeof(*more));
+
+		if (!more)
+			return;
+		s->queued = more;
+		s->queued_cap = cap;
+	}
+	if (count)
+		memcpy(s->queued + s->queued_count, cookies, count * sizeof(*cookies));
+	s->queued_count += count;
+}
+
+static void read_listeners(struct scrape *s)
+{
+	int err;
+
+	s->queued_count = 0;
+	listeners_begin(s->listeners);
+	err = probes_listeners(s->from.probes, on_listener, s);
+	listeners_end(s->listeners);
+	if (err)
+		log_error("cannot read the listening sockets: %s", strerror(-err));
+	s->from.drain(s->from.arg);
+	pools_queued_reset(s->from.pools);
+	for (size_t i = 0; i < s->queued_count; i++)
+		connections_queued(s->from.connections, s->queued[i]);
+}
+
+static void on_process(void *arg, uint32_t tgid, const struct ps_process *process)
+{
+	struct scrape *s = arg;
+	int name = pools_owner_name(s->from.pools, process->owner);
+
+	(void)tgid;
+	if (name >= 0)
+		s->processes[name]++;
+}
+
+/* One row for each name, also for those whose processes are all gone. */
+static size_t count_processes(struct scrape *s, struct exposition_process rows[SERIES_NAMES_MAX])
+{
+	bool known[SERIES_NAMES_MAX] = {};
+	size_t count = 0;
+
+	memset(s->processes, 0, sizeof(s->processes));
+	probes_processes(s->from.probes, on_process, s);
+	for (size_t i = 0; i < targets_count(s->from.targets); i++) {
+		int name = pools_owner_name(s->from.pools, targets_at(s->from.targets, i)->id);
+
+		if (name < 0 || known[name])
+			continue;
+		known[name] = true;
+		rows[count++] = (struct exposition_process){.name = (uint16_t)name,
+							    .processes = s->processes[name]};
+	}
+	return count;
+}
+
+static size_t gather_listeners(const struct scrape *s,
+			       struct exposition_listener rows[LISTENERS_PORTS_MAX])
+{
+	size_t count;
+	const struct listeners_row *from = listeners_rows(s->listeners, &count);
+
+	for (size_t i = 0; i < count; i++)
+		rows[i] = (struct exposition_listener){
+			.name = from[i].name,
+			.server_port = from[i].port,
+			.listeners = from[i].listeners,
+			.half_open = from[i].half_open,
+			.queue_limit = from[i].queue_limit,
+			.dropped = from[i].dropped,
+		};
+	return count;
+}
+
+static size_t gather_programs(const struct scrape *s,
+			      struct exposition_program rows[PROBES_PROGRAMS_MAX])
+{
+	struct probes_program programs[PROBES_PROGRAMS_MAX];
+	size_t count = probes_programs(s->from.probes, programs);
+
+	for (size_t i = 0; i < count; i++)
+		rows[i] = (struct exposition_program){.program = programs[i].name,
+						      .attach = programs[i].attach,
+						      .missed = programs[i].missed};
+	return count;
+}
+
+static void gather_counters(struct scrape *s, struct exposition_self *self,
+			    struct exposition_cause refused[REFUSED_CAUSES])
+{
+	struct probes_counters counters;
+
+	probes_counters(s->from.probes, &counters);
+	connections_stats(s->from.connections, &self->connections);
+	memcpy(self->events_refused, counters.refused, sizeof(counters.refused));
+	memcpy(self->events_lost, counters.lost, sizeof(counters.lost));
+	self->events_lost[PS_EVENT_ACCEPT] += self->connections.accepts_lost;
+	const struct exposition_cause causes[REFUSED_CAUSES] = {
+		{"memory", counters.refusals[PS_REFUSAL_MEMORY]},
+		{"optmem", counters.refusals[PS_REFUSAL_OPTMEM]},
+		{"processes", counters.refusals[PS_REFUSAL_PROCESSES]},
+		{"mirror", self->connections.full},
+		{"listeners", listeners_refused(s->listeners)},
+		{"accepts", self->connections.accepts_dropped},
+	};
+
+	memcpy(refused, causes, sizeof(causes));
+}
+
+static int take_snapshot(struct scrape *s)
+{
+	struct exposition_listener listeners[LISTENERS_PORTS_MAX];
+	struct exposition_process processes[SERIES_NAMES_MAX];
+	struct exposition_program programs[PROBES_PROGRAMS_MAX];
+	struct exposition_cause refused[REFUSED_CAUSES];
+	const struct exposition_cause reconciles[] = {
+		{"attach", inventory_count(s->from.inventory, INVENTORY_ATTACH)},
+		{"loss", inventory_count(s->from.inventory, INVENTORY_LOSS)},
+		{"timer", inventory_count(s->from.inventory, INVENTORY_TIMER)},
+	};
+
+	read_listeners(s);
+	struct exposition_self self = {
+		.listeners = listeners,
+		.listener_count = gather_listeners(s, listeners),
+		.processes = processes,
+		.process_count = count_processes(s, processes),
+		.programs = programs,
+		.program_count = gather_programs(s, programs),
+		.records_refused = refused,
+		.records_refused_count = ARRAY_SIZE(refused),
+		.reconciles = reconciles,
+		.reconcile_count = ARRAY_SIZE(reconciles),
+		.last_scrape_ns = s->last_ns,
+		.version = version_text,
+		.revision = version_revision,
+		.libbpf = probes_libbpf_version(),
+	};
+	gather_counters(s, &self, refused);
+	return snapshot_take(&s->snapshot, s->from.pools, &self);
+}
+
+static void forget_snapshot(struct scrape *s)
+{
+	snapshot_release(s->snapshot);
+	s->snapshot = NULL;
+}
+
+void scrape_tick(struct scrape *s, uint64_t now_ns)
+{
+	if (s->snapshot && now_ns - s->taken_ns >= SHARE_NS)
+		forget_snapshot(s);
+}
+
+/* One exposition under way. */
+struct body {
+	struct scrape *scrape;
+	struct exposition *exposition;
+	uint64_t spent_ns; /* on building it so far; not on sending */
+};
+
+static const enum exposition_format exposition_formats[NEGOTIATE_FORMATS] = {
+	[NEGOTIATE_TEXT] = EXPOSITION_TEXT,
+	[NEGOTIATE_OPENMETRICS] = EXPOSITION_OPENMETRICS,
+};
+
+int scrape_body_open(struct scrape *s, const struct body_request *request, void **ret_body)
+{
+	uint64_t started_ns = util_now_ns();
+	struct body *body = calloc(1, sizeof(*body));
+	int err = body ? 0 : -ENOMEM;
+
+	scrape_tick(s, started_ns);
+	if (!err && !s->snapshot) {
+		s->taken_ns = started_ns;
+		err = take_snapshot(s);
+	}
+	if (!err)
+		err = exposition_open(&body->exposition, exposition_formats[request->format],
+				      s->snapshot);
+	if (err) {
+		free(body);
+		return err;
+	}
+	body->scrape = s;
+	body->spent_ns = util_now_ns() - started_ns;
+	*ret_body = body;
+	return 0;
+}
+
+ssize_t scrape_body_read(void *arg, char *out, size_t max)
+{
+	uint64_t started_ns = util_now_ns();
+	struct body *body = arg;
+	ssize_t n = exposition_read(body->exposition, out, max);
+
+	body->spent_ns += util_now_ns() - started_ns;
+	return n;
+}
+
+void scrape_body_close(void *arg)
+{
+	struct body *body = arg;
+
+	body->scrape->last_ns = body->spent_ns;
+	exposition_close(body->exposition);
+	free(body);
+}

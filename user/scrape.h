@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What happens when /metrics is asked for: listeners and counters are read, a snapshot is taken, bodies are rendered from it.
+ */
+#ifndef SCRAPE_H
+#define SCRAPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "body.h"
+#include "connections.h"
+#include "inventory.h"
+#include "pools.h"
+#include "probes.h"
+#include "targets.h"
+
+/* Where the numbers come from; all stay the caller's and must outlive the scrape and its bodies. */
+struct scrape_sources {
+	struct probes *probes;
+	struct pools *pools;
+	struct connections *connections;
+	struct targets *targets;
+	struct inventory *inventory;
+	void (*drain)(void *arg); /* takes what the ring holds */
+	void *arg;
+};
+
+struct scrape;
+
+/* -ENOMEM */
+int scrape_open(struct scrape **ret, const struct scrape_sources *sources);
+void scrape_close(struct scrape *s);
+
+/* Gives back the memory of a snapshot that is too old to be shared. Call it on a timer. */
+void scrape_tick(struct scrape *s, uint64_t now_ns);
+
+/* As struct body_ops says. Bodies opened within 50 ms show the same moment. */
+int scrape_body_open(struct scrape *s, const struct body_request *request, void **ret_body);
+ssize_t scrape_body_read(void *body, char *out, size_t max);
+void scrape_body_close(void *body);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Owns copies of everything that changes: series, the arrays of the caller, counters. Label text of series is held, names and bounds are
+ * those of the pools, which outlive it. Invariant: after snapshot_take() nothing in it changes but the number of holders.
+ * Knows nothing of text.
+ */
+#include "snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "families.h"
+#include "memory.h"
+
+static const char *const event_kinds[PS_EVENTS] = {
+	[PS_EVENT_PENDING] = "pending", [PS_EVENT_ESTABLISHED] = "established",
+	[PS_EVENT_STALE] = "stale",	[PS_EVENT_ENDED] = "ended",
+	[PS_EVENT_ACCEPT] = "accept",
+};
+
+static const char *const directions[PS_DIRECTIONS] = {
+	[PS_OUTBOUND] = "outbound", [PS_INBOUND] = "inbound"};
+
+struct snapshot {
+	uint32_t holders;
+	struct families_data data;
+	struct series *series;
+	size_t series_bytes;
+	struct peers_row peers[SERIES_NAMES_MAX * PS_DIRECTIONS];
+	struct kind_row kinds[PS_EVENTS];
+	struct one_row one;
+};
+
+/* Those that live; dropped ones leave gaps in the table. */
+static int series_copy(struct snapshot *s, struct series_table *t)
+{
+	uint32_t count = series_count(t);
+	size_t copied = 0;
+
+	if (!count)
+		return 0;
+	s->series_bytes = count * sizeof(*s->series);
+	s->series = memory_zeroed(s->series_bytes);
+	if (!s->series)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct series *from = series_at(t, i);
+
+		if (!from->labels)
+			continue;
+		series_labels_hold(from->labels);
+		s->series[copied++] = *from;
+	}
+	s->data.rows[ROW_SERIES] = (struct rows){s->series, copied, sizeof(*s->series)};
+	return 0;
+}
+
+static int rows_copy(struct snapshot *s, enum row_kind kind, const void *from, size_t count,
+		     size_t size)
+{
+	void *copy = count ? malloc(count * size) : NULL;
+
+	if (count && !copy)
+		return -ENOMEM;
+	if (count)
+		memcpy(copy, from, count * size);
+	s->data.rows[kind] = (struct rows){copy, count, size};
+	return 0;
+}
+
+static int arrays_copy(struct snapshot *s, const struct exposition_self *self)
+{
+	if (rows_copy(s, ROW_LISTENER, self->listeners, self->listener_count,
+		      sizeof(*self->listeners)) ||
+	    rows_copy(s, ROW_PROCESS, self->processes, self->process_count,
+		      sizeof(*self->processes)) ||
+	    rows_copy(s, ROW_PROGRAM, self->programs, self->program_count,
+		      sizeof(*self->programs)) ||
+	    rows_copy(s, ROW_CAUSE, self->records_refused, self->records_refused_count,
+		      sizeof(*self->records_refused)) ||
+	    rows_copy(s, ROW_RECONCILE, self->reconciles, self->reconcile_count,
+		      sizeof(*self->reconciles)))
+		return -ENOMEM;
+	return 0;
+}
+
+static void peers_copy(struct snapshot *s, const struct series_table *t)
+{
+	struct peers_row *row = s->peers;
+
+	for (uint32_t name = 0; name < series_names(t); name++) {
+		for (int d = 0; d < PS_DIRECTIONS; d++, row++) {
+			row->label = series_name_label(t, (uint16_t)name);
+			row->direction = directions[d];
+			series_peers(t, (uint16_t)name, (enum ps_direction)d, &row->stats);
+		}
+	}
+	s->data.rows[ROW_PEERS] = (struct rows){s->peers, (size_t)(row - s->peers), sizeof(*row)};
+}
+
+static const char *known(const char *s)
+{
+	return s && *s ? s : "unknown";
+}
+
+static void self_copy(struct snapshot *s, const struct exposition_self *self)
+{
+	for (int i = 0; i < PS_EVENTS; i++) {
+		s->kinds[i].kind = event_kinds[i];
+		s->kinds[i].accounted = self->connections.events[i];
+		s->kinds[i].refused = self->events_refused[i];
+		s->kinds[i].lost = self->events_lost[i];
+	}
+	s->one.peers_limit = series_peers_max(s->data.table);
+	s->one.tracked = self->connections.tracked;
+	s->one.tracked_limit = self->connections.limit;
+	s->one.corrections = self->connections.corrections;
+	s->one.last_scrape_ns = self->last_scrape_ns;
+	snprintf(s->one.build, sizeof(s->one.build),
+		 "version=\"%.64s\",revision=\"%.64s\",libbpf=\"%.64s\"", known(self->version),
+		 known(self->revision), known(self->libbpf));
+	s->data.rows[ROW_KIND] = (struct rows){s->kinds, PS_EVENTS, sizeof(s->kinds[0])};
+	s->data.rows[ROW_ONE] = (struct rows){&s->one, 1, sizeof(s->one)};
+}
+
+int snapshot_take(struct snapshot **ret, struct pools *pools, const struct exposition_self *self)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->holders = 1;
+	s->data.table = pools_series(pools);
+	s->data.bounds[0] = &pools_config(pools)->handshake;
+	s->data.bounds[1] = &pools_config(pools)->lifetime;
+	if (series_copy(s, pools_series(pools)) || arrays_copy(s, self)) {
+		snapshot_release(s);
+		return -ENOMEM;
+	}
+	peers_copy(s, s->data.table);
+	self_copy(s, self);
+	*ret = s;
+	return 0;
+}
+
+struct snapshot *snapshot_hold(struct snapshot *s)
+{
+	s->holders++;
+	return s;
+}
+
+void snapshot_release(struct snapshot *s)
+{
+	if (!s || --s->holders)
+		return;
+	for (size_t i = 0; i < s->data.rows[ROW_SERIES].count; i++)
+		series_labels_release(s->series[i].labels);
+	memory_free(s->series, s->series_bytes);
+	for (int i = 0; i < ROWS_COPIED; i++)
+		free((void *)s->data.rows[i].data);
+	free(s);
+}
+
+const struct families_data *snapshot_data(const struct snapshot *s)
+{
+	return &s->data;
+}
