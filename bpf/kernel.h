@@ -86,8 +86,11 @@ struct sock_common {
 	atomic64_t skc_cookie;
 };
 
+struct socket;
+
 struct sock {
 	struct sock_common __sk_common;
+	struct socket *sk_socket; /* NULL: nobody has accepted it yet, or it is closed */
 	atomic_t sk_drops;
 	int sk_err;
 	__u32 sk_ack_backlog;
@@ -119,11 +122,13 @@ struct inet_connection_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u64 bytes_acked;
+	__u64 bytes_received;
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
 	__u32 snd_nxt;
 	__u32 snd_una;
 	__u32 srtt_us;
+	__u32 total_retrans;
 	__u8 syn_data : 1;
 	bool is_mptcp;
 };

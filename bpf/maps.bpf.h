@@ -104,6 +104,8 @@ __u32 ps_inventory_generation = 0;
 __u32 ps_inventory_full = 0;
 /* Records in SYN_SENT beside a socket in CLOSE that were too young to be judged. */
 __u32 ps_inventory_young = 0;
+/* How many objects the reader of a listing lets it look at in one read(): it sets it before each. */
+__u32 ps_list_budget = 0;
 /* The adoption pass under way: 1 tags listeners only, 2 takes everything. */
 __u32 ps_adopt_pass = 0;
 /* By port: 1 if a listener of a target has been seen there. What is accepted elsewhere by strangers is none of ours. */

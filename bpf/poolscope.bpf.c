@@ -11,6 +11,7 @@
 
 #include "conn.bpf.h"
 #include "inventory.bpf.h"
+#include "listing.bpf.h"
 #include "process.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -236,4 +237,16 @@ int ps_list_tasks(struct bpf_iter__task *ctx)
 {
 	list_task(ctx);
 	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int ps_list_records(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	return list_record(ctx);
+}
+
+SEC("iter/task_file")
+int ps_list_held(struct bpf_iter__task_file *ctx)
+{
+	return list_held(ctx);
 }

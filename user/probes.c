@@ -47,12 +47,13 @@ struct program {
 	bool optional;
 };
 
-enum { PROGRAM_LIST_LISTENERS, PROGRAM_LIST_TASKS, PROGRAM_INVENTORY };
+enum { PROGRAM_LIST_LISTENERS, PROGRAM_LIST_TASKS, PROGRAM_INVENTORY, PROGRAM_LIST_RECORDS };
 
 static const struct program programs[] = {
 	[PROGRAM_LIST_LISTENERS] = {"ps_list_listeners", "iter", false},
 	[PROGRAM_LIST_TASKS] = {"ps_list_tasks", "iter", false},
 	[PROGRAM_INVENTORY] = {"ps_inventory", "iter", false},
+	[PROGRAM_LIST_RECORDS] = {"ps_list_records", "iter", false},
 	{"ps_set_state", "tp_btf", false},
 	{"ps_set_state_2", "tp_btf", false},
 	{"ps_set_state_3", "tp_btf", false},
@@ -147,7 +148,8 @@ static struct bpf_link *attach_one(struct probes *p, struct bpf_program *program
 
 	if (program == p->skel->progs.ps_list_listeners)
 		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_listeners);
-	else if (program == p->skel->progs.ps_inventory)
+	else if (program == p->skel->progs.ps_inventory ||
+		 program == p->skel->progs.ps_list_records)
 		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_records);
 	else
 		return bpf_program__attach(program);
@@ -325,15 +327,22 @@ static int run_iterator(struct bpf_link *link)
 	return n < 0 ? -errno : 0;
 }
 
-int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass)
+/* Over the descriptors of one process. NULL: errno says why. */
+static struct bpf_link *attach_to_process(struct bpf_program *program, uint32_t tgid)
 {
 	union bpf_iter_link_info info = {.task.pid = tgid};
 	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+
+	return bpf_program__attach_iter(program, &opts);
+}
+
+int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass)
+{
 	struct bpf_link *link;
 	int err;
 
 	p->skel->bss->ps_adopt_pass = pass;
-	link = bpf_program__attach_iter(p->skel->progs.ps_adopt, &opts);
+	link = attach_to_process(p->skel->progs.ps_adopt, tgid);
 	if (!link)
 		return -errno;
 	err = run_iterator(link);
@@ -413,6 +422,35 @@ int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg)
 		at += count + 1;
 	}
 	return 0;
+}
+
+int probes_open_records(struct probes *p)
+{
+	int fd = bpf_iter_create(bpf_link__fd(p->links[PROGRAM_LIST_RECORDS]));
+
+	return fd < 0 ? -errno : fd;
+}
+
+int probes_open_held(struct probes *p, uint32_t tgid)
+{
+	struct bpf_link *link = attach_to_process(p->skel->progs.ps_list_held, tgid);
+	int fd;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link)); /* holds the program and the PID itself */
+	fd = fd < 0 ? -errno : fd;
+	bpf_link__destroy(link);
+	return fd;
+}
+
+ssize_t probes_read_rows(struct probes *p, int fd, void *out, size_t size)
+{
+	ssize_t n;
+
+	p->skel->bss->ps_list_budget = PS_LIST_STEP;
+	n = read(fd, out, size);
+	return n < 0 ? -errno : n;
 }
 
 int probes_inventory(struct probes *p, uint32_t generation, bool *ret_full)

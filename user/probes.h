@@ -86,6 +86,16 @@ int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg);
 int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg);
 
 /*
+ * Readings in pieces, so that a long one does not hold up the caller: of struct ps_connection_row, all live connections, in no
+ * order, repeated or left out where sockets come and go meanwhile; of struct ps_held_row, the connections of one process
+ * (-ESRCH: it is gone). The descriptor is the caller's to close. One piece looks at PS_LIST_STEP objects at most: 0 is the
+ * end; -EAGAIN: nothing in this piece, go on; a row may end in the next one.
+ */
+int probes_open_records(struct probes *p);
+int probes_open_held(struct probes *p, uint32_t tgid);
+ssize_t probes_read_rows(struct probes *p, int fd, void *out, size_t size);
+
+/*
  * One silent pass over all records: heals those that are behind their socket, and sends what the reader was not told, or,
  * with a generation (not 0, new for each inventory), all that lives and was not shown in it. *ret_full: it stopped where
  * the ring was full: drain, and pass again.

@@ -41,6 +41,25 @@ struct ps_listener_row {
 	__u16 pad;
 };
 
+/* iter/bpf_sk_storage_map over the records: one row for each live connection, at the time of the read. */
+struct ps_connection_row {
+	struct ps_record record;
+	__u64 bytes_sent; /* what the peer has acknowledged; neither SYN nor FIN */
+	__u64 bytes_received; /* in order; neither SYN nor FIN */
+	__u32 retransmits; /* segments, SYNs among them */
+	__u32 rtt_us; /* smoothed; 0: no sample yet */
+	__u32 unaccepted; /* 1: established, and no process has accepted it yet */
+	__u32 pad;
+};
+
+/* iter/task_file over one process: the ids of the live connections that it holds, one for each descriptor. */
+struct ps_held_row {
+	__u64 id;
+};
+
+/* What one read() of these two may look at: about a millisecond, whatever is in the tables. */
+#define PS_LIST_STEP 4096
+
 /* A seq_file page run holds 32 KiB, and one listener must fit (bpf_iter: PAGE_SIZE << 3). */
 #define PS_QUEUE_LISTED 3900
 
@@ -72,5 +91,6 @@ struct ps_counters {
 
 _Static_assert(sizeof(struct ps_task_row) == 40, "no hidden padding");
 _Static_assert(sizeof(struct ps_listener_row) == 32, "no hidden padding");
+_Static_assert(sizeof(struct ps_connection_row) == 112, "no hidden padding");
 
 #endif
