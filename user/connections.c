@@ -532,6 +532,32 @@ void connections_queued(struct connections *c, uint64_t cookie)
 		pools_queued(c->pools, &e->state);
 }
 
+void connections_visit(struct connections *c, connections_live_fn *fn, void *arg)
+{
+	pipeline_run(c, 0);
+	for (uint32_t i = 0; i <= c->mask; i++) {
+		const struct entry *e = &c->entries[i];
+		struct connections_live live = {.id = e->id,
+						.established_ns = e->established_ns,
+						.local_port = e->local_port,
+						.direction = e->direction,
+						.phase = e->state.phase};
+		int name;
+
+		if (!e->version || !phase_has_gauge(e->state.phase))
+			continue;
+		name = pools_state_name(c->pools, &e->state);
+		if (name < 0)
+			continue;
+		live.name = (uint16_t)name;
+		live.adopted = !(e->flags & (PS_ATTEMPTED | PS_OPENED)) ||
+			       e->state.counted & POOLS_HANDED;
+		live.accepted = e->state.counted & POOLS_ACCEPTED;
+		memcpy(live.peer, e->peer, sizeof(live.peer));
+		fn(arg, &live);
+	}
+}
+
 size_t connections_bytes(const struct connections *c)
 {
 	return (c->mask + 1UL) * sizeof(*c->entries) +

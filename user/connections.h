@@ -69,6 +69,24 @@ uint32_t connections_orphan_owners(struct connections *c, uint64_t now_ns, uint3
 /* The socket with this cookie waits in an accept queue: counts it as queued if the mirror has it established. */
 void connections_queued(struct connections *c, uint64_t cookie);
 
+/* A live connection of a target, as the mirror has it. */
+struct connections_live {
+	uint64_t id;
+	uint64_t established_ns; /* 0: not seen */
+	uint8_t peer[16];
+	uint16_t local_port; /* 0: not known */
+	uint16_t name; /* index of the series table: of the owner that has it now */
+	uint8_t direction; /* enum ps_direction */
+	uint8_t phase; /* PENDING, ESTABLISHED or STALE */
+	bool adopted; /* established before it came to this owner */
+	bool accepted; /* accept() was seen */
+};
+
+typedef void connections_live_fn(void *arg, const struct connections_live *live);
+
+/* Calls fn for each, in no order; about 10 ms at 250,000. */
+void connections_visit(struct connections *c, connections_live_fn *fn, void *arg);
+
 /* What the mirror's own table takes, tombstones and free slots included. */
 size_t connections_bytes(const struct connections *c);
 

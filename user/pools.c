@@ -341,6 +341,15 @@ uint32_t pools_expire(struct pools *p, uint32_t slots)
 	return dropped;
 }
 
+int pools_state_name(const struct pools *p, const struct pools_state *st)
+{
+	bool with_birth = st->phase == PS_PHASE_PENDING ||
+			  (st->phase == PS_PHASE_ESTABLISHED && !(st->counted & POOLS_HANDED));
+	uint32_t slot = with_birth ? st->birth : st->holder;
+
+	return slot ? series_at(p->table, slot - 1)->key.name : -ENOENT;
+}
+
 void pools_queued_reset(struct pools *p)
 {
 	for (uint32_t i = 0; i < series_count(p->table); i++)

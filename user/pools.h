@@ -74,6 +74,9 @@ int pools_owner_name(const struct pools *p, uint32_t owner);
  */
 void pools_account(struct pools *p, struct pools_state *state, const struct ps_record *record);
 
+/* Index of the name under which the connection is counted now; -ENOENT: its owner is no target of ours. */
+int pools_state_name(const struct pools *p, const struct pools_state *state);
+
 /* Asks for the memory that pools_account() will touch, without waiting for it. A hint: it changes nothing. */
 void pools_prefetch(const struct pools *p, const struct pools_state *state,
 		    const struct ps_record *record);
