@@ -89,15 +89,11 @@ bool support_release_at_least(const char *release, unsigned int major, unsigned 
 /* No helper probe exists for tracing programs (libbpf_probe_bpf_helper refuses the type), so the release decides. */
 static void probe_sk_storage(struct support *all, struct feature *f)
 {
-	struct utsname uts;
-
-	if (uname(&uts))
-		snprintf(uts.release, sizeof(uts.release), "unknown");
-	f->present = support_release_at_least(uts.release, 5, 11);
+	f->present = support_release_at_least(all->release, 5, 11);
 	/* since tracepoints are guarded by SRCU; nothing shows it */
-	all->preemptible = support_release_at_least(uts.release, 7, 0);
+	all->preemptible = support_release_at_least(all->release, 7, 0);
 	snprintf(
-		f->detail, sizeof(f->detail), "Linux %s%s", uts.release,
+		f->detail, sizeof(f->detail), "Linux %s%s", all->release,
 		f->present
 			? ""
 			: " is too old: socket storage in tracing programs needs Linux 5.11 or later");
@@ -218,6 +214,27 @@ static uint32_t read_optmem_max(void)
 	return file && fscanf(file, "%u", &value) == 1 ? value : 20480;
 }
 
+static void read_release(char ret[65])
+{
+	struct utsname uts;
+
+	snprintf(ret, 65, "%s", uname(&uts) ? "unknown" : uts.release);
+}
+
+/* "none [integrity] confidentiality": the mode in force stands in brackets. */
+static void read_lockdown(char ret[24])
+{
+	_cleanup_fclose_ FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+	char line[64] = "";
+	const char *mode;
+
+	if (file && !fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	mode = strchr(line, '[');
+	if (!mode || sscanf(mode, "[%23[a-z]]", ret) != 1)
+		ret[0] = '\0';
+}
+
 void support_probe(struct support *ret)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -228,6 +245,8 @@ void support_probe(struct support *ret)
 	}
 	libbpf_set_print(NULL); /* what is absent is told below, in our words */
 	ret->optmem_max = read_optmem_max();
+	read_release(ret->release);
+	read_lockdown(ret->lockdown);
 	for (size_t i = 0; i < FEATURES; i++) {
 		table[i].probe(ret, &ret->of[i]);
 		if (!ret->of[i].present && ret->of[i].need != FEATURE_OPTIONAL)

@@ -38,6 +38,8 @@ struct support {
 		accept_args; /* parameters of inet_csk_accept(): 4 before Linux 6.10, 2 since; 0 if no fexit */
 	bool preemptible; /* programs of tracepoints can be preempted */
 	uint32_t optmem_max; /* bytes; of the host's network namespace */
+	char release[65]; /* uname -r */
+	char lockdown[24]; /* "none", "integrity" or "confidentiality"; "": the kernel does not say */
 };
 
 /* Fills *ret; those after an absent one that is needed are not asked. Loads and frees a two-instruction program. */
