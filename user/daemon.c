@@ -11,7 +11,9 @@
 
 #include "connections.h"
 #include "inventory.h"
+#include "listing.h"
 #include "log.h"
+#include "metadata.h"
 #include "pools.h"
 #include "probes.h"
 #include "scrape.h"
@@ -31,6 +33,8 @@ struct daemon {
 	struct targets *targets;
 	struct inventory *inventory;
 	struct scrape *scrape;
+	struct listing_source listing;
+	struct metadata_source metadata;
 	uint64_t now_ns; /* of the drain under way, or of the last one */
 	uint64_t last_second_ns; /* of daemon_tick(): what is done once a second */
 	uint64_t wrongs; /* see report_wrongs() */
@@ -149,6 +153,37 @@ static int metrics_open(void *arg, const struct body_request *request, void **re
 }
 
 const struct body_ops daemon_metrics = {metrics_open, scrape_body_read, scrape_body_close};
+
+static int connections_body_open(void *arg, const struct body_request *request, void **ret_body)
+{
+	struct daemon *d = arg;
+	struct listing *listing;
+	int err;
+
+	daemon_drain(d);
+	err = listing_open(&listing, &d->listing, request->query, d->now_ns);
+	if (!err)
+		*ret_body = listing;
+	return err;
+}
+
+const struct body_ops daemon_connections = {connections_body_open, listing_read, listing_close};
+
+static int metadata_body_open(void *arg, const struct body_request *request, void **ret_body)
+{
+	struct daemon *d = arg;
+	struct metadata *metadata;
+	int err;
+
+	(void)request;
+	daemon_drain(d);
+	err = metadata_open(&metadata, &d->metadata);
+	if (!err)
+		*ret_body = metadata;
+	return err;
+}
+
+const struct body_ops daemon_metadata = {metadata_body_open, metadata_read, metadata_close};
 
 void daemon_report(const struct daemon *d, FILE *out)
 {
@@ -309,6 +344,14 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 			   options->reconcile_interval_ns, daemon_drain, d) ||
 	    open_scrape(d))
 		goto fail;
+	d->listing = (struct listing_source){
+		.probes = d->probes, .connections = d->connections, .pools = d->pools};
+	d->metadata = (struct metadata_source){.probes = d->probes,
+					       .connections = d->connections,
+					       .targets = d->targets,
+					       .options = options,
+					       .support = support};
+	metadata_prepare();
 	daemon_drain(d);
 	code = attach_targets(d, options, why, why_size);
 	if (code)

@@ -18,7 +18,8 @@ struct daemon;
 
 /*
  * Loads and attaches the kernel half and attaches the targets of the options. On failure *why says what was tried and
- * what to do, and the result is an exit code of options.h; 0 is success.
+ * what to do, and the result is an exit code of options.h; 0 is success. `options` and `support` stay the caller's and must
+ * outlive the daemon.
  */
 enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 			   const struct support *support, char *why, size_t why_size);
@@ -33,8 +34,8 @@ void daemon_tick(void *daemon);
 /* Whether the last drain is younger than 5 s. */
 bool daemon_healthy(void *daemon);
 
-/* The body of /metrics, for struct http_config; `arg` is the daemon. */
-extern const struct body_ops daemon_metrics;
+/* The bodies of /metrics, /connections and /metadata, for struct http_config; `arg` is the daemon. */
+extern const struct body_ops daemon_metrics, daemon_connections, daemon_metadata;
 
 /* Which programs run, one a line, for --check. */
 void daemon_report(const struct daemon *d, FILE *out);
