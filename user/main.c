@@ -98,14 +98,15 @@ static enum exit_code run(struct daemon *d, struct http *http)
 
 static enum exit_code drop_privileges(void)
 {
+	const struct privileges_config config = {};
+	struct privileges_left left;
 	char why[WHY_BYTES];
-	bool bounded;
 
-	if (privileges_drop(&bounded, why, sizeof(why))) {
+	if (privileges_drop(&config, &left, why, sizeof(why))) {
 		log_error("%s", why);
 		return EXIT_PRIVILEGE;
 	}
-	if (!bounded)
+	if (!left.bounded)
 		log_info(
 			"no capability is left; the bounding set is as it was found (emptying it needs CAP_SETPCAP)");
 	return EXIT_OK;
