@@ -32,7 +32,7 @@ else
 
 # ---- packages --------------------------------------------------------------------------------------------------------
 
-BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libcap-ng-dev zlib1g-dev libjansson-dev
+BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev zlib1g-dev libjansson-dev
 TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl
 FRESH_PACKAGES := debootstrap
 FUZZ_PACKAGES := libclang-rt-14-dev
@@ -87,7 +87,7 @@ cflags := -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-protot
 hardening := -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 ldflags := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 sanitize := -fPIE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-libs := -lbpf -lmicrohttpd -lcap-ng -ljansson -lz -lm
+libs := -lbpf -lmicrohttpd -lcap-ng -lseccomp -ljansson -lz -lm
 
 bpf_cflags := --target=bpf -O2 -g -std=gnu11 -Wall -Werror -D__TARGET_ARCH_$(bpf_arch) -iquote include -iquote bpf \
 	-idirafter /usr/include/$(machine)-linux-gnu
@@ -111,7 +111,7 @@ unit_programs := $(unit_tests:%.c=build/%)
 guest_programs := $(patsubst %.c,build/%,$(filter tests/kernel/% tests/scenario/% tests/vm/%,$(test_sources)))
 fuzz_programs := $(patsubst %.c,build/%,$(wildcard tests/fuzz/fuzz_*.c))
 # the pure ones
-fuzz_modules := $(filter-out user/probes.c user/support.c user/privileges.c user/targets.c user/daemon.c user/scrape.c user/inventory.c user/http.c user/response.c user/gzip.c user/rows.c user/listing.c user/metadata.c user/version.c,$(modules))
+fuzz_modules := $(filter-out user/probes.c user/support.c user/privileges.c user/filter.c user/notify.c user/targets.c user/daemon.c user/scrape.c user/inventory.c user/http.c user/response.c user/gzip.c user/rows.c user/listing.c user/metadata.c user/version.c,$(modules))
 bench_programs := $(bench_sources:%.c=build/%)
 model_sources := $(wildcard tests/model/*.c)
 demo := $(if $(wildcard contrib/demo/demo.c),build/demo)

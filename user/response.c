@@ -68,6 +68,7 @@ static void close_body(struct body *b)
 static void release_body(void *cls)
 {
 	const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
+	const socklen_t family_only = sizeof(unspecified.sa_family); /* what user/filter.c lets pass */
 	struct body *b = cls;
 
 	/*
@@ -75,7 +76,7 @@ static void release_body(void *cls)
 	 * shuts the socket down, in 0.9.75 as in later versions, or the RST would follow a FIN.
 	 */
 	if (!b->ended)
-		connect(b->fd, &unspecified, sizeof(unspecified));
+		connect(b->fd, &unspecified, family_only);
 	close_body(b);
 }
 
