@@ -68,7 +68,8 @@ static void close_body(struct body *b)
 static void release_body(void *cls)
 {
 	const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
-	const socklen_t family_only = sizeof(unspecified.sa_family); /* what user/filter.c lets pass */
+	/* user/filter.c lets no longer address pass */
+	const socklen_t len = sizeof(unspecified.sa_family);
 	struct body *b = cls;
 
 	/*
@@ -76,7 +77,7 @@ static void release_body(void *cls)
 	 * shuts the socket down, in 0.9.75 as in later versions, or the RST would follow a FIN.
 	 */
 	if (!b->ended)
-		connect(b->fd, &unspecified, family_only);
+		connect(b->fd, &unspecified, len);
 	close_body(b);
 }
 
