@@ -3,6 +3,7 @@
 # The whole build; outputs go to build/ and nowhere else. New files in bpf/, user/ and tests/ are found by themselves:
 #   user/*.c                        build/libpoolscope.a (all but main.c), build/poolscoped
 #   tests/LANE/test_*.c             build/tests/LANE/test_*; unit tests a second time under build/asan (ASan + UBSan)
+#   tests/fuzz/fuzz_*.c             build/asan/tests/fuzz/fuzz_* (feeds the corpus), build/fuzz/tests/fuzz/fuzz_* (libFuzzer)
 #   tests/lib/*.c, tests/LANE/*.c   what is no program of its own is shared by all test programs
 # CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS of the caller are appended; V=1 shows commands, WERROR=1 (or CI=true) adds -Werror.
 # DESTDIR and PREFIX are kept for an install target.
@@ -32,7 +33,8 @@ else
 
 # ---- packages --------------------------------------------------------------------------------------------------------
 
-BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev zlib1g-dev libjansson-dev TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl systemd procps
+BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev zlib1g-dev libjansson-dev
+TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl systemd procps
 FRESH_PACKAGES := debootstrap
 FUZZ_PACKAGES := libclang-rt-14-dev
 VM_PACKAGES := qemu-system-x86 busybox-static cpio xz-utils
@@ -86,6 +88,7 @@ cflags := -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-protot
 hardening := -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 ldflags := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 sanitize := -fPIE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+fuzz_cflags := -std=gnu11 -g -O1 $(sanitize) -fsanitize=fuzzer-no-link
 libs := -lbpf -lmicrohttpd -lcap-ng -lseccomp -ljansson -lz -lm
 
 bpf_cflags := --target=bpf -O2 -g -std=gnu11 -Wall -Werror -D__TARGET_ARCH_$(bpf_arch) -iquote include -iquote bpf \
@@ -108,9 +111,9 @@ unit_tests := $(filter tests/unit/%,$(test_sources))
 test_programs := $(test_sources:%.c=build/%) $(unit_tests:%.c=build/asan/%)
 unit_programs := $(unit_tests:%.c=build/%)
 guest_programs := $(patsubst %.c,build/%,$(filter tests/kernel/% tests/scenario/% tests/vm/%,$(test_sources)))
-fuzz_programs := $(patsubst %.c,build/%,$(wildcard tests/fuzz/fuzz_*.c))
-# the pure ones
-fuzz_modules := $(filter-out user/probes.c user/support.c user/privileges.c user/filter.c user/notify.c user/targets.c user/daemon.c user/scrape.c user/inventory.c user/http.c user/response.c user/gzip.c user/rows.c user/listing.c user/metadata.c user/version.c,$(modules))
+fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
+replay_programs := $(fuzz_sources:%.c=build/asan/%)
+fuzz_programs := $(fuzz_sources:%.c=build/fuzz/%)
 bench_programs := $(bench_sources:%.c=build/%)
 model_sources := $(wildcard tests/model/*.c)
 demo := $(if $(wildcard contrib/demo/demo.c),build/demo)
@@ -129,7 +132,7 @@ build/poolscope.bpf.o: bpf/poolscope.bpf.c Makefile | deps-build
 build/poolscope.skel.h: build/poolscope.bpf.o
 	$(call quiet,SKEL,$@)$(BPFTOOL) gen skeleton $< name poolscope > $@
 
-build/user/probes.o build/asan/user/probes.o: build/poolscope.skel.h
+build/user/probes.o build/asan/user/probes.o build/fuzz/user/probes.o: build/poolscope.skel.h
 
 # ---- the user half ---------------------------------------------------------------------------------------------------
 
@@ -141,6 +144,10 @@ build/asan/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D)
 	$(call quiet,ASAN,$<)$(call compile,$(test_cppflags) $(sanitize))
 
+build/fuzz/%.o: %.c Makefile | deps-fuzz
+	@mkdir -p $(@D)
+	$(call quiet,FUZZ,$<)$(CLANG) $(cppflags) $(fuzz_cflags) -MMD -MP -c -o $@ $<
+
 build/tests/%.o: tests/%.c Makefile | deps-test
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(call compile,$(test_cppflags) $(hardening))
@@ -151,8 +158,8 @@ build/revision: force
 	@mkdir -p $(@D); r=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown); \
 	[ "$$r" = "$$(cat $@ 2>/dev/null)" ] || echo "$$r" > $@
 
-build/user/version.o build/asan/user/version.o: build/revision
-build/user/version.o build/asan/user/version.o: cppflags += \
+build/user/version.o build/asan/user/version.o build/fuzz/user/version.o: build/revision
+build/user/version.o build/asan/user/version.o build/fuzz/user/version.o: cppflags += \
 	-DPOOLSCOPE_VERSION='"$(VERSION)"' -DPOOLSCOPE_REVISION="\"$$(cat build/revision)\""
 
 # An archive is made anew, else it would keep the members of sources that are gone.
@@ -160,6 +167,8 @@ archive = rm -f $@; $(AR) rcs $@ $^
 build/libpoolscope.a: $(modules:%.c=build/%.o)
 	$(call quiet,AR,$@)$(archive)
 build/asan/libpoolscope.a: $(modules:%.c=build/asan/%.o)
+	$(call quiet,AR,$@)$(archive)
+build/fuzz/libpoolscope.a: $(modules:%.c=build/fuzz/%.o)
 	$(call quiet,AR,$@)$(archive)
 build/libtest.a: $(test_lib_sources:%.c=build/%.o)
 	@mkdir -p $(@D)
@@ -183,9 +192,16 @@ build/tests/%: build/tests/%.o build/libtest.a build/libpoolscope.a
 build/asan/tests/%: build/asan/tests/%.o build/asan/libtest.a build/asan/libpoolscope.a
 	$(call quiet,LD,$@)$(link) $(sanitize) -lcmocka $(libs) $(LDLIBS)
 
-objects := $(patsubst %.c,%.o,$(modules) user/main.c $(test_sources) $(bench_sources) $(test_lib_sources) $(model_sources))
-.SECONDARY: $(objects:%=build/%) $(objects:%=build/asan/%)
--include $(objects:%.o=build/%.d) $(objects:%.o=build/asan/%.d) build/contrib/demo/demo.d build/poolscope.bpf.d
+build/asan/tests/fuzz/%: build/asan/tests/fuzz/%.o build/asan/tests/fuzz/replay.o build/asan/libpoolscope.a
+	$(call quiet,LD,$@)$(link) $(sanitize) $(libs) $(LDLIBS)
+
+build/fuzz/tests/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libpoolscope.a
+	$(call quiet,LD,$@)$(CLANG) $(fuzz_cflags) -fsanitize=fuzzer -pie -Wl,--as-needed -o $@ $^ $(libs)
+
+objects := $(patsubst %.c,%.o,$(modules) user/main.c $(test_sources) $(bench_sources) $(test_lib_sources) $(model_sources) \
+	$(fuzz_sources) tests/fuzz/replay.c)
+.SECONDARY: $(objects:%=build/%) $(objects:%=build/asan/%) $(objects:%=build/fuzz/%)
+-include $(objects:%.o=build/%.d) $(objects:%.o=build/asan/%.d) $(objects:%.o=build/fuzz/%.d) build/contrib/demo/demo.d build/poolscope.bpf.d
 
 # ---- what one runs ---------------------------------------------------------------------------------------------------
 
@@ -206,7 +222,7 @@ run: need-root build/poolscoped $(demo) tracefs ## run it: PID=1234 attaches to 
 		bash contrib/demo/run.sh
 
 .PHONY: test unit lint ext
-test: deps-test build/poolscoped $(test_programs) $(demo) tracefs $(if $(root),ext) ## everything that can run here
+test: deps-test build/poolscoped $(test_programs) $(replay_programs) $(demo) tracefs $(if $(root),ext) ## everything that can run here
 	@tests/run
 
 unit: $(unit_programs) ## the unit tests alone, quick, without root
@@ -225,17 +241,14 @@ test-vm: deps-vm build/poolscoped $(guest_programs) ## kernel tests and scenario
 verify-report: deps-vm build/poolscoped $(guest_programs) tracefs ## build/verify-report.txt: what the verifier processes (root)
 	@tests/vm/run --verify $(KERNELS)
 
-# FUZZ_SECONDS each; what breaks is left in build/fuzz.
+# FUZZ_SECONDS each, beginning with the corpus; what is new is kept in build/fuzz/corpus, what breaks in build/fuzz.
 .PHONY: fuzz
 fuzz: deps-fuzz $(fuzz_programs) ## libFuzzer on everything that reads foreign bytes, 60 s each (FUZZ_SECONDS=)
-	@for f in $(fuzz_programs); do mkdir -p $$f.corpus; \
-		$$f -max_total_time=$(or $(FUZZ_SECONDS),60) -max_len=4096 -print_final_stats=1 \
-			-artifact_prefix=$$f- $$f.corpus || exit 1; done
-
-build/tests/fuzz/%: tests/fuzz/%.c $(modules) $(wildcard user/*.h include/poolscope/*.h) Makefile | deps-fuzz
-	@mkdir -p $(@D)
-	$(call quiet,FUZZ,$<)$(CLANG) $(cppflags) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
-		$< $(fuzz_modules) -lm -o $@
+	@for f in $(notdir $(fuzz_programs)); do \
+		echo "== $$f"; mkdir -p build/fuzz/corpus/$$f; \
+		build/fuzz/tests/fuzz/$$f -max_total_time=$(or $(FUZZ_SECONDS),60) -max_len=4096 -timeout=10 -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/$$f- build/fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; \
+	done
 
 .PHONY: test-fresh
 test-fresh: need-root deps-fresh ## both README commands on the last commit in a bare Debian (root)

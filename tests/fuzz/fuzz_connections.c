@@ -4,14 +4,10 @@
  * metrics.md says adds up does so after each input. Messages come raw (any size and content) and as records made of few
  * ids and owners, so that they meet.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "connections.h"
+#include "fuzz.h"
 #include "histogram.h"
 #include "series.h"
-#include "util.h"
 
 #define INPUT_MAX 65536
 
@@ -19,8 +15,6 @@ struct input {
 	const uint8_t *at;
 	size_t left;
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint8_t take(struct input *in)
 {
@@ -112,12 +106,6 @@ static void step(struct connections *c, struct input *in)
 	default:
 		tell_record(c, in, take(in) & 1);
 	}
-}
-
-static void check(bool good)
-{
-	if (!good)
-		abort();
 }
 
 static void check_series(const struct series *s, const struct pools_config *config)
