@@ -33,7 +33,7 @@ else
 
 # ---- packages --------------------------------------------------------------------------------------------------------
 
-BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev zlib1g-dev libjansson-dev
+BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libgnutls28-dev libcap-ng-dev libseccomp-dev zlib1g-dev libjansson-dev
 TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl systemd procps
 FRESH_PACKAGES := debootstrap
 FUZZ_PACKAGES := libclang-rt-14-dev
@@ -89,7 +89,7 @@ hardening := -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=
 ldflags := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 sanitize := -fPIE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_cflags := -std=gnu11 -g -O1 $(sanitize) -fsanitize=fuzzer-no-link
-libs := -lbpf -lmicrohttpd -lcap-ng -lseccomp -ljansson -lz -lm
+libs := -lbpf -lmicrohttpd -lgnutls -lcap-ng -lseccomp -ljansson -lz -lm
 
 bpf_cflags := --target=bpf -O2 -g -std=gnu11 -Wall -Werror -D__TARGET_ARCH_$(bpf_arch) -iquote include -iquote bpf \
 	-idirafter /usr/include/$(machine)-linux-gnu

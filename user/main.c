@@ -51,6 +51,7 @@ static enum exit_code open_http(struct http **ret, const struct options *options
 				  [NEGOTIATE_OPENMETRICS] = EXPOSITION_OPENMETRICS_TYPE},
 		.metrics = &daemon_metrics,
 		.healthy = daemon_healthy,
+		.allow_unauthenticated = options->allow_unauthenticated,
 		.arg = d,
 	};
 	char why[WHY_BYTES];

@@ -7,6 +7,7 @@
  */
 #include "response.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,10 @@
 struct body {
 	const struct body_ops *ops;
 	void *inner;
+	struct response_load *load;
 	struct gzip *gzip; /* NULL: sent as it is */
 	int fd; /* MHD's; open as long as MHD holds the response */
+	bool exclusive;
 	bool ended;
 };
 
@@ -44,12 +47,22 @@ struct MHD_Response *response_text(const char *content_type, const char *text)
 	return response_with(r, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
 }
 
+void response_reset(int fd)
+{
+	const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
+	const socklen_t family_only = sizeof(unspecified.sa_family); /* what user/filter.c lets pass */
+
+	/* connect(AF_UNSPEC) resets an established TCP connection: tcp_disconnect(). */
+	connect(fd, &unspecified, family_only);
+}
+
 static ssize_t read_body(void *cls, uint64_t pos, char *out, size_t max)
 {
 	struct body *b = cls;
 	ssize_t n = b->gzip ? gzip_read(b->gzip, out, max) : b->ops->read(b->inner, out, max);
 
 	(void)pos;
+	b->load->reads++;
 	if (n == 0)
 		b->ended = true;
 	if (n <= 0)
@@ -62,58 +75,69 @@ static void close_body(struct body *b)
 {
 	gzip_close(b->gzip);
 	b->ops->close(b->inner);
+	b->load->bodies--;
+	b->load->exclusive -= b->exclusive;
 	free(b);
 }
 
 static void release_body(void *cls)
 {
-	const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
-	/* user/filter.c lets no longer address pass */
-	const socklen_t len = sizeof(unspecified.sa_family);
 	struct body *b = cls;
 
 	/*
-	 * connect(AF_UNSPEC) resets an established TCP connection (tcp_disconnect()). MHD releases the response before it
-	 * shuts the socket down, in 0.9.75 as in later versions, or the RST would follow a FIN.
+	 * MHD releases the response before it shuts the socket down or ends its TLS, in 0.9.75 as in later versions, or the RST
+	 * would follow a FIN.
 	 */
 	if (!b->ended)
-		connect(b->fd, &unspecified, len);
+		response_reset(b->fd);
 	close_body(b);
 }
 
-static struct body *open_body(const struct response_body *what, int fd)
+static int open_body(const struct response_body *what, int fd, struct body **ret)
 {
-	const struct body_request request = {.format = what->format, .query = ""};
 	struct body *b = calloc(1, sizeof(*b));
+	int err;
 
-	if (!b || what->ops->open(what->arg, &request, &b->inner)) {
+	if (!b)
+		return -ENOMEM;
+	err = what->ops->open(what->arg, &what->request, &b->inner);
+	if (err) {
 		free(b);
-		return NULL;
+		return err;
 	}
 	b->ops = what->ops;
+	b->load = what->load;
 	b->fd = fd;
-	if (what->gzip && gzip_open(&b->gzip, b->ops->read, b->inner)) {
+	b->exclusive = what->exclusive;
+	b->load->bodies++;
+	b->load->exclusive += b->exclusive;
+	err = what->gzip ? gzip_open(&b->gzip, b->ops->read, b->inner) : 0;
+	if (err) {
 		close_body(b);
-		return NULL;
+		return err;
 	}
-	return b;
+	*ret = b;
+	return 0;
 }
 
-static struct MHD_Response *make_body(const struct response_body *what,
-				      struct MHD_Connection *connection)
+static int make_body(const struct response_body *what, struct MHD_Connection *connection,
+		     struct MHD_Response **ret)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct body *b = info ? open_body(what, info->connect_fd) : NULL;
-	struct MHD_Response *r;
+	struct body *b;
+	int err;
 
-	if (!b)
-		return NULL;
-	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BODY_BLOCK_BYTES, read_body, b,
-					      release_body);
-	if (!r)
+	if (what->load->bodies >= RESPONSE_BODIES_MAX || (what->exclusive && what->load->exclusive))
+		return -EBUSY;
+	err = open_body(what, info->connect_fd, &b);
+	if (err)
+		return err;
+	*ret = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BODY_BLOCK_BYTES, read_body, b,
+						 release_body);
+	if (!*ret)
 		close_body(b);
-	return r;
+	return 0;
 }
 
 static ssize_t read_nothing(void *cls, uint64_t pos, char *out, size_t max)
@@ -139,14 +163,24 @@ static struct MHD_Response *make_head(void)
 	return r;
 }
 
-struct MHD_Response *response_body(const struct response_body *what,
-				   struct MHD_Connection *connection)
+int response_body(const struct response_body *what, struct MHD_Connection *connection,
+		  struct MHD_Response **ret)
 {
-	struct MHD_Response *r = what->head ? make_head() : make_body(what, connection);
+	struct MHD_Response *r = NULL;
+	int err = 0;
 
+	if (what->head)
+		r = make_head();
+	else
+		err = make_body(what, connection, &r);
+	if (err)
+		return err;
 	r = response_with(r, MHD_HTTP_HEADER_CONTENT_TYPE, what->content_type);
-	r = response_with(r, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+	r = response_with(r, MHD_HTTP_HEADER_VARY, what->vary);
 	if (what->gzip)
 		r = response_with(r, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-	return r;
+	if (!r)
+		return -ENOMEM;
+	*ret = r;
+	return 0;
 }

@@ -7,28 +7,48 @@
 
 #include <microhttpd.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "body.h"
 
-/* All return NULL if there is no memory; MHD closes a connection that gets no answer. */
+#define RESPONSE_BODIES_MAX 4
+
+/* The bodies under way; starts as {}. */
+struct response_load {
+	unsigned int bodies;
+	unsigned int exclusive; /* of them; at most one */
+	uint64_t reads; /* of all bodies so far */
+};
+
+/* These return NULL if there is no memory; MHD closes a connection that gets no answer. */
 
 /* The caller keeps `text` for as long as the endpoint lives. */
 struct MHD_Response *response_text(const char *content_type, const char *text);
+/* Adds the header, or destroys the response (NULL stays NULL). */
+struct MHD_Response *response_with(struct MHD_Response *r, const char *name, const char *value);
 
-/* What the telemetry path answers to this client. */
+/* What a body's path answers to this client. */
 struct response_body {
 	const struct body_ops *ops;
 	void *arg; /* of ops->open() */
-	const char *content_type;
-	enum negotiate_format format;
+	struct body_request request;
+	struct response_load *load; /* outlives the answer */
+	const char *content_type, *vary;
+	bool exclusive; /* not while another of this kind is under way */
 	bool gzip, head;
 };
 
-/* The body, of unknown size, with its headers; of a HEAD the headers alone. NULL also if it cannot be opened. */
-struct MHD_Response *response_body(const struct response_body *what,
-				   struct MHD_Connection *connection);
+/*
+ * The body, of unknown size, with its headers; of a HEAD the headers alone, nothing is opened. -EBUSY: RESPONSE_BODIES_MAX
+ * are under way, or an exclusive one; else what ops->open() said, or -ENOMEM.
+ */
+int response_body(const struct response_body *what, struct MHD_Connection *connection,
+		  struct MHD_Response **ret);
 
-/* Adds the header, or destroys the response (NULL stays NULL). */
-struct MHD_Response *response_with(struct MHD_Response *r, const char *name, const char *value);
+/*
+ * Resets a TCP connection: nothing that was sent on it can be taken for complete. MHD notices that at its next turn. A
+ * unix socket knows no reset: this does nothing to it.
+ */
+void response_reset(int fd);
 
 #endif

@@ -1,344 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The endpoint on real loopback sockets, server and clients in this one process and thread: a turn runs the server once
- * and lets a client read what there is. SIGPIPE keeps its default action: a library that raises it ends the tests.
+ * The endpoint: routes, formats, connections, listeners. Who may come in and for how long is in test_http_limits.c, who may
+ * ask in test_http_table.c.
  */
-#include "check.h"
+#include "endpoint.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
 
-#include "http.h"
 #include "util.h"
-
-#define DEADLINE_S 20
-#define BIG_BYTES (5 * 1024 * 1024 + 7)
-#define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
-#define OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
-#define GZIP "Accept-Encoding: gzip\r\n"
-#define TAIL " HTTP/1.1\r\nHost: h\r\n\r\n"
-
-/* The body that the server shows: `total` letters, one read of which may fail. */
-static struct {
-	size_t total, produced, fail_at;
-	bool fails;
-	int open_error;
-	int opened, closed, reads;
-	enum negotiate_format format; /* of the last one opened */
-	bool healthy, ready;
-} fake;
-
-static char letter(size_t i)
-{
-	return (char)('a' + i % 23);
-}
-
-static int fake_open(void *arg, const struct body_request *request, void **ret_body)
-{
-	assert_ptr_equal(arg, &fake);
-	if (fake.open_error)
-		return fake.open_error;
-	fake.opened++;
-	fake.produced = 0;
-	fake.format = request->format;
-	*ret_body = &fake;
-	return 0;
-}
-
-static ssize_t fake_read(void *body, char *out, size_t max)
-{
-	size_t n = fake.total - fake.produced;
-
-	assert_ptr_equal(body, &fake);
-	assert_true(max > 0);
-	fake.reads++;
-	if (fake.fails && fake.produced >= fake.fail_at)
-		return -ENOMEM;
-	n = n < max ? n : max;
-	for (size_t i = 0; i < n; i++)
-		out[i] = letter(fake.produced + i);
-	fake.produced += n;
-	return (ssize_t)n;
-}
-
-static void fake_close(void *body)
-{
-	assert_ptr_equal(body, &fake);
-	fake.closed++;
-}
-
-static bool fake_healthy(void *arg)
-{
-	assert_ptr_equal(arg, &fake);
-	return fake.healthy;
-}
-
-static bool fake_ready(void *arg)
-{
-	assert_ptr_equal(arg, &fake);
-	return fake.ready;
-}
-
-static const struct body_ops fake_ops = {fake_open, fake_read, fake_close};
-
-/* ---- server ---- */
-
-static struct http_config base_config(void)
-{
-	return (struct http_config){
-		.telemetry_path = "/metrics",
-		.content_types =
-			{[NEGOTIATE_TEXT] = CONTENT_TYPE, [NEGOTIATE_OPENMETRICS] = OPENMETRICS_TYPE},
-		.metrics = &fake_ops,
-		.healthy = fake_healthy,
-		.ready = fake_ready,
-		.arg = &fake,
-	};
-}
-
-static void add_listener(struct http_config *config, const struct sockaddr_storage *address,
-			 const char *text)
-{
-	bool v6 = address->ss_family == AF_INET6;
-
-	config->listen[config->listen_count].address = *address;
-	config->listen[config->listen_count].len = v6 ? sizeof(struct sockaddr_in6)
-						      : sizeof(struct sockaddr_in);
-	config->listen[config->listen_count].text = text;
-	config->listen_count++;
-}
-
-static struct sockaddr_storage v4_address(uint32_t host, uint16_t port)
-{
-	struct sockaddr_in v4 = {
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(host)};
-	struct sockaddr_storage ret = {};
-
-	memcpy(&ret, &v4, sizeof(v4));
-	return ret;
-}
-
-static struct sockaddr_storage v6_address(const struct in6_addr *host, uint16_t port)
-{
-	struct sockaddr_in6 v6 = {
-		.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = *host};
-	struct sockaddr_storage ret = {};
-
-	memcpy(&ret, &v6, sizeof(v6));
-	return ret;
-}
-
-static struct http *open_config(const struct http_config *config)
-{
-	char why[256] = "";
-	struct http *h = NULL;
-
-	if (http_open(&h, config, why, sizeof(why)))
-		fail_msg("%s", why);
-	return h;
-}
-
-static struct http *open_server(void)
-{
-	struct sockaddr_storage any_port = v4_address(INADDR_LOOPBACK, 0);
-	struct http_config config = base_config();
-
-	memset(&fake, 0, sizeof(fake));
-	fake.total = 5;
-	fake.healthy = fake.ready = true;
-	add_listener(&config, &any_port, "127.0.0.1:0");
-	return open_config(&config);
-}
-
-/* ---- client ---- */
-
-enum client_end { END_OPEN, END_CLOSED, END_RESET };
-
-struct client {
-	int fd;
-	enum client_end end;
-	size_t len;
-	char *data; /* what came, NUL-terminated */
-};
-
-static bool client_try_connect(struct client *c, const struct sockaddr_storage *address)
-{
-	bool v6 = address->ss_family == AF_INET6;
-	socklen_t len = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-
-	*c = (struct client){.fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-	if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)address, len) < 0) {
-		close(c->fd);
-		return false;
-	}
-	assert_int_equal(fcntl(c->fd, F_SETFL, O_NONBLOCK), 0);
-	c->data = calloc(1, BIG_BYTES + 1024 * 1024);
-	assert_non_null(c->data);
-	return true;
-}
-
-static struct client client_open(const struct http *h)
-{
-	struct sockaddr_storage address = v4_address(INADDR_LOOPBACK, http_port(h, 0));
-	struct client c;
-
-	assert_true(client_try_connect(&c, &address));
-	return c;
-}
-
-static void client_send(const struct client *c, const char *text)
-{
-	assert_int_equal(send(c->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-static void client_forget(struct client *c)
-{
-	c->len = 0;
-	c->data[0] = '\0';
-}
-
-static void client_close(struct client *c)
-{
-	close(c->fd);
-	free(c->data);
-}
-
-static void client_read(struct client *c)
-{
-	ssize_t n;
-
-	while (c->end == END_OPEN) {
-		n = recv(c->fd, c->data + c->len, 65536, 0);
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n <= 0)
-			c->end = n == 0 ? END_CLOSED : END_RESET;
-		else
-			c->len += (size_t)n;
-		c->data[c->len] = '\0';
-	}
-}
-
-/* One turn of the loop that the daemon has; without a client only of the server. */
-static void turn(struct http *h, struct client *c)
-{
-	struct pollfd fds[2] = {{http_fd(h), POLLIN, 0},
-				{c && c->end == END_OPEN ? c->fd : -1, POLLIN, 0}};
-	int ms = http_timeout_ms(h);
-
-	poll(fds, 2, ms < 0 || ms > 100 ? 100 : ms);
-	http_run(h);
-	if (c)
-		client_read(c);
-}
-
-#define TURN_UNTIL(h, c, condition)                                         \
-	do {                                                                \
-		double turn_deadline = now_seconds() + DEADLINE_S;          \
-		while (!(condition)) {                                      \
-			if (now_seconds() > turn_deadline)                  \
-				fail_msg("never happened: %s", #condition); \
-			turn(h, c);                                         \
-		}                                                           \
-	} while (0)
-
-/* ---- answers ---- */
-
-static int status_of(const struct client *c)
-{
-	int status = 0;
-
-	return sscanf(c->data, "HTTP/1.1 %d ", &status) == 1 ? status : -1;
-}
-
-/* The body as it came, behind the headers; NULL as long as they are not complete. */
-static const char *raw_body(const struct client *c)
-{
-	const char *end = strstr(c->data, "\r\n\r\n");
-
-	return end ? end + 4 : NULL;
-}
-
-static bool has_header(const struct client *c, const char *line)
-{
-	char wanted[256];
-	const char *at;
-
-	snprintf(wanted, sizeof(wanted), "\r\n%s\r\n", line);
-	at = strcasestr(c->data, wanted);
-	return at && at < raw_body(c);
-}
-
-/* Takes a chunked body apart in place; -1: it is not complete. */
-static ssize_t dechunk(struct client *c)
-{
-	char *in = (char *)(uintptr_t)raw_body(c), *out = in, *start = in;
-
-	while (in) {
-		char *digits_end;
-		size_t n = strtoul(in, &digits_end, 16);
-
-		if (digits_end == in || strncmp(digits_end, "\r\n", 2) != 0)
-			return -1;
-		in = digits_end + 2;
-		if (in + n + 2 > c->data + c->len || strncmp(in + n, "\r\n", 2) != 0)
-			return -1;
-		memmove(out, in, n);
-		out += n;
-		in += n + 2;
-		if (n == 0)
-			return out - start;
-	}
-	return -1;
-}
-
-static void check_letters(const char *body, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (body[i] != letter(i))
-			fail_msg("letter %zu is wrong", i);
-	}
-}
-
-/* A request that ends its connection, until the server has closed. */
-static struct client ask(struct http *h, const char *request)
-{
-	struct client c = client_open(h);
-
-	client_send(&c, request);
-	TURN_UNTIL(h, &c, c.end != END_OPEN);
-	return c;
-}
-
-static struct client ask_for(struct http *h, const char *method, const char *target)
-{
-	char request[512];
-
-	snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
-		 method, target);
-	return ask(h, request);
-}
-
-static int open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
 
 /* ---- routes ---- */
 
@@ -686,6 +363,8 @@ static void the_index_links_and_escapes(void **state)
 	c = ask_for(h, "GET", "/");
 	assert_int_equal(status_of(&c), 200);
 	assert_non_null(strstr(raw_body(&c), "<a href=\"/m&#34;&#38;&#39;&#60;b&#62;\">"));
+	assert_non_null(strstr(raw_body(&c), "<a href=\"/connections\">"));
+	assert_non_null(strstr(raw_body(&c), "<a href=\"/metadata\">"));
 	assert_non_null(strstr(raw_body(&c), "<a href=\"/-/healthy\">"));
 	assert_non_null(strstr(raw_body(&c), "<a href=\"/-/ready\">"));
 	client_close(&c);
@@ -903,7 +582,7 @@ static void a_body_that_cannot_be_opened_is_a_500(void **state)
 	c = ask_for(h, "GET", "/metrics");
 	assert_int_equal(status_of(&c), 500);
 	assert_true(has_header(&c, "Content-Type: text/plain; charset=utf-8"));
-	assert_string_equal(raw_body(&c), "the metrics cannot be read\n");
+	assert_string_equal(raw_body(&c), "the data cannot be read\n");
 	assert_int_equal(fake.closed, 0);
 	client_close(&c);
 	http_close(h);
@@ -956,39 +635,6 @@ static void closing_the_endpoint_ends_what_is_open(void **state)
 	assert_int_equal(open_fds(), before);
 }
 
-static void connections_are_bounded_and_the_rest_is_counted(void **state)
-{
-	struct client clients[HTTP_CONNECTIONS_MAX], over[3];
-	struct http *h = open_server();
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
-		clients[i] = client_open(h);
-		client_send(&clients[i], "GET /-/ready" TAIL);
-		TURN_UNTIL(h, &clients[i], strstr(clients[i].data, "ok\n"));
-	}
-	assert_int_equal(http_refused(h), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(over); i++) {
-		over[i] = client_open(h);
-		TURN_UNTIL(h, &over[i], over[i].end != END_OPEN);
-		assert_int_equal(over[i].len, 0);
-		assert_int_equal(http_refused(h), i + 1);
-		client_close(&over[i]);
-	}
-	/* Who is in stays in, and who leaves makes room. */
-	client_forget(&clients[0]);
-	client_send(&clients[0], "GET /-/ready" TAIL);
-	TURN_UNTIL(h, &clients[0], strstr(clients[0].data, "ok\n"));
-	client_close(&clients[7]);
-	clients[7] = client_open(h);
-	client_send(&clients[7], "GET /-/ready" TAIL);
-	TURN_UNTIL(h, &clients[7], strstr(clients[7].data, "ok\n"));
-	assert_int_equal(http_refused(h), 3);
-	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
-		client_close(&clients[i]);
-	http_close(h);
-}
-
 static void a_lack_of_descriptors_does_not_make_it_spin(void **state)
 {
 	struct http *h = open_server();
@@ -1013,7 +659,7 @@ static void a_lack_of_descriptors_does_not_make_it_spin(void **state)
 	close(last);
 	assert_int_equal(readable, 1);
 	assert_int_equal(still_readable, 0);
-	assert_int_equal(http_refused(h), 1);
+	assert_int_equal(http_requests(h)->refused[REQUESTS_FULL], 1);
 	TURN_UNTIL(h, &c, c.end != END_OPEN);
 	client_close(&c);
 
@@ -1103,6 +749,7 @@ static void an_address_of_another_host_is_named(void **state)
 	int before = open_fds();
 
 	(void)state;
+	config.allow_unauthenticated = true;
 	add_listener(&config, &good, "127.0.0.1:0");
 	add_listener(&config, &elsewhere, "192.0.2.1:0");
 	assert_int_equal(http_open(&h, &config, why, sizeof(why)), -EADDRNOTAVAIL);
@@ -1192,6 +839,7 @@ static void the_unspecified_address_is_every_address(void **state)
 	if (!have_ipv6())
 		skip_because("this machine has no ::1");
 	fake.ready = true;
+	config.allow_unauthenticated = true;
 	add_listener(&config, &any, ":0");
 	h = open_config(&config);
 	v4 = v4_address(INADDR_LOOPBACK, http_port(h, 0));
@@ -1226,7 +874,6 @@ int main(void)
 		cmocka_unit_test(a_body_that_cannot_be_opened_is_a_500),
 		cmocka_unit_test(a_client_that_leaves_in_the_middle_costs_nothing),
 		cmocka_unit_test(closing_the_endpoint_ends_what_is_open),
-		cmocka_unit_test(connections_are_bounded_and_the_rest_is_counted),
 		cmocka_unit_test(a_lack_of_descriptors_does_not_make_it_spin),
 		cmocka_unit_test(garbage_is_refused_in_silence),
 		cmocka_unit_test(a_port_in_use_is_named),
