@@ -1,35 +1,65 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * options → support → http → daemon → loop → teardown. Decides nothing but the order and the exit code, and is the one that
- * says why the program ends.
+ * options → support → daemon → http → fewer privileges → loop → teardown. Decides nothing but the order and the exit code, and is
+ * the one that says why the program ends. Whatever a client could reach begins when the privileges are gone.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
+#include <sys/socket.h>
 
 #include "daemon.h"
 #include "exposition.h"
+#include "filter.h"
 #include "http.h"
 #include "log.h"
 #include "loop.h"
+#include "notify.h"
 #include "options.h"
 #include "privileges.h"
 #include "support.h"
 #include "util.h"
 #include "version.h"
+#include "web.h"
 
 #define WHY_BYTES 512
 
+struct program {
+	const struct options *options;
+	struct daemon *daemon;
+	struct http *http;
+	struct loop *loop;
+	struct notify *notify;
+};
+
+/* ---- while it runs ---- */
+
+static void reload(struct program *p)
+{
+	char why[WHY_BYTES];
+	int err;
+
+	notify_reloading(p->notify, util_now_ns());
+	err = web_load(p->http, p->options, why, sizeof(why));
+	if (err)
+		log_error("cannot reload, going on with what was read before: %s", why);
+	else
+		log_info("reloaded tokens, certificate and key");
+	notify_ready(p->notify);
+}
+
 static void on_signal(void *arg, int signo)
 {
+	struct program *p = arg;
+
 	if (signo == SIGHUP) {
-		log_info("nothing to reload");
+		reload(p);
 		return;
 	}
 	log_info("ending on %s", strsignal(signo));
-	loop_stop(arg);
+	notify_stopping(p->notify);
+	loop_stop(p->loop);
 }
 
 static void on_http(void *arg)
@@ -42,97 +72,203 @@ static int http_wait_ms(void *arg)
 	return http_timeout_ms(arg);
 }
 
-static enum exit_code open_http(struct http **ret, const struct options *options, struct daemon *d)
+static void on_tick(void *arg)
 {
+	struct program *p = arg;
+
+	daemon_tick(p->daemon);
+	if (daemon_healthy(p->daemon))
+		notify_watchdog(p->notify, util_now_ns());
+}
+
+/* ---- start ---- */
+
+static enum exit_code open_http(struct program *p)
+{
+	const struct options *options = p->options;
 	struct http_config config = {
-		.listen_count = options->listen_count,
 		.telemetry_path = options->telemetry_path,
 		.content_types = {[NEGOTIATE_TEXT] = EXPOSITION_TEXT_TYPE,
 				  [NEGOTIATE_OPENMETRICS] = EXPOSITION_OPENMETRICS_TYPE},
 		.metrics = &daemon_metrics,
+		.connections = &daemon_connections,
+		.metadata = &daemon_metadata,
 		.healthy = daemon_healthy,
+		.arg = p->daemon,
+		.tls = options->cert_file != NULL,
+		.authenticated = options->token_file_count > 0,
 		.allow_unauthenticated = options->allow_unauthenticated,
-		.arg = d,
 	};
 	char why[WHY_BYTES];
 	int err;
 
-	for (size_t i = 0; i < options->listen_count; i++) {
+	/* --check must not disturb the one that runs already */
+	for (size_t i = 0; i < options->listen_count && !options->check; i++) {
 		config.listen[i].address = options->listen[i].address;
 		config.listen[i].len = options->listen[i].len;
 		config.listen[i].text = options->listen[i].text;
+		config.listen_count++;
 	}
-	err = http_open(ret, &config, why, sizeof(why));
+	if (options->systemd_socket && !options->check) {
+		config.inherited_count = notify_listen_fds(config.inherited, HTTP_LISTENERS_MAX);
+		if (!config.inherited_count) {
+			log_error(
+				"--web.systemd-socket: systemd handed over no socket (LISTEN_FDS): "
+				"start it by a .socket unit");
+			return EXIT_USAGE;
+		}
+	}
+	err = http_open(&p->http, &config, why, sizeof(why));
 	if (!err)
 		return EXIT_OK;
 	log_error("%s", why);
+	if (err == -EPERM)
+		return EXIT_USAGE;
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ? EXIT_RUNTIME : EXIT_ADDRESS;
 }
 
-/* Turns until a signal ends it. */
-static enum exit_code run(struct daemon *d, struct http *http)
+static enum exit_code drop_privileges(const struct options *options)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
-	struct loop *loop;
-	int err;
-
-	err = loop_open(&loop);
-	if (err) {
-		log_error("cannot make the event loop: %s", strerror(-err));
-		return EXIT_RUNTIME;
-	}
-	loop_timeout(loop, http_wait_ms, on_http, http);
-	err = loop_signals(loop, signals, on_signal, loop);
-	if (!err)
-		err = loop_add(loop, daemon_fd(d), daemon_drain, d);
-	if (!err)
-		err = loop_add(loop, http_fd(http), on_http, http);
-	if (!err)
-		err = loop_every(loop, DAEMON_TICK_MS, daemon_tick, d);
-	if (!err)
-		err = loop_run(loop);
-	if (err)
-		log_error("the event loop failed: %s", strerror(-err));
-	loop_close(loop);
-	return err ? EXIT_RUNTIME : EXIT_OK;
-}
-
-static enum exit_code drop_privileges(void)
-{
-	const struct privileges_config config = {};
+	struct privileges_config config = {.change_user = options->user != NULL};
 	struct privileges_left left;
 	char why[WHY_BYTES];
+	int err = 0;
 
+	if (options->user)
+		err = privileges_find_user(options->user, &config.uid, &config.gid, why,
+					   sizeof(why));
+	if (err) {
+		log_error("--user: %s", why);
+		return EXIT_USAGE;
+	}
 	if (privileges_drop(&config, &left, why, sizeof(why))) {
 		log_error("%s", why);
 		return EXIT_PRIVILEGE;
 	}
 	if (!left.bounded)
-		log_info(
-			"no capability is left; the bounding set is as it was found (emptying it needs CAP_SETPCAP)");
+		log_info("no capability is left; the bounding set is as it was found (emptying it "
+			 "needs CAP_SETPCAP)");
 	return EXIT_OK;
 }
 
-static enum exit_code serve(const struct options *options, struct daemon *d)
+/* As who it will be: a file that only root can read is found now and not at the first SIGHUP. */
+static enum exit_code load_files(struct program *p)
 {
-	enum exit_code code;
-	struct http *http;
+	char why[WHY_BYTES];
 
-	code = open_http(&http, options, d);
-	if (code)
-		return code;
-	code = drop_privileges();
-	if (code) {
-		http_close(http);
-		return code;
+	if (web_load(p->http, p->options, why, sizeof(why))) {
+		log_error("%s", why);
+		return EXIT_USAGE;
 	}
-	for (size_t i = 0; i < options->listen_count; i++)
-		log_info("serving %s on %s", options->telemetry_path, options->listen[i].text);
+	return EXIT_OK;
+}
+
+static enum exit_code install_filter(void)
+{
+	char why[WHY_BYTES];
+
+	if (!filter_install(why, sizeof(why)))
+		return EXIT_OK;
+	log_error("%s", why);
+	return EXIT_KERNEL;
+}
+
+static void announce(const struct program *p)
+{
+	const struct options *options = p->options;
+
+	for (size_t i = 0; i < options->listen_count; i++) {
+		const char *text = options->listen[i].text, *colon = strrchr(text, ':');
+
+		if (strcmp(colon, ":0") == 0) /* any free one */
+			log_info("serving %s on %s, port %u", options->telemetry_path, text,
+				 http_port(p->http, i));
+		else
+			log_info("serving %s on %s", options->telemetry_path, text);
+	}
+	if (options->systemd_socket)
+		log_info("serving %s on the sockets of systemd", options->telemetry_path);
+	if (options->token_file_count && http_exposed(p->http))
+		log_warn("tokens can be read on the way: other hosts reach an address without TLS "
+			 "(--web.tls.cert-file, --web.tls.key-file)");
 	if (!options->pid_count)
 		log_warn("no target: nothing will be counted (--pid=PID)");
-	code = run(d, http);
-	http_close(http);
+	notify_ready(p->notify);
+}
+
+/* All descriptors of the loop are made here: none can be once the filter is installed. */
+static enum exit_code prepare_loop(struct program *p)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
+	int err;
+
+	loop_timeout(p->loop, http_wait_ms, on_http, p->http);
+	err = loop_signals(p->loop, signals, on_signal, p);
+	if (!err)
+		err = loop_add(p->loop, daemon_fd(p->daemon), daemon_drain, p->daemon);
+	if (!err)
+		err = loop_add(p->loop, http_fd(p->http), on_http, p->http);
+	if (!err)
+		err = loop_every(p->loop, DAEMON_TICK_MS, on_tick, p);
+	if (!err)
+		return EXIT_OK;
+	log_error("cannot prepare the event loop: %s", strerror(-err));
+	return EXIT_RUNTIME;
+}
+
+static enum exit_code run(struct program *p)
+{
+	int err;
+
+	announce(p);
+	err = loop_run(p->loop);
+	if (!err)
+		return EXIT_OK;
+	log_error("the event loop failed: %s", strerror(-err));
+	return EXIT_RUNTIME;
+}
+
+static enum exit_code open_parts(struct program *p)
+{
+	char why[WHY_BYTES];
+	int err;
+
+	err = loop_open(&p->loop);
+	if (err)
+		snprintf(why, sizeof(why), "cannot make the event loop: %s", strerror(-err));
+	else
+		err = notify_open(&p->notify, why, sizeof(why));
+	if (!err)
+		return open_http(p);
+	log_error("%s", why);
+	return EXIT_RUNTIME;
+}
+
+/* With --check as far as it goes without being in the way of a daemon that runs. */
+static enum exit_code serve(struct program *p)
+{
+	enum exit_code code;
+
+	code = open_parts(p);
+	if (!code)
+		code = prepare_loop(p);
+	if (!code)
+		code = drop_privileges(p->options);
+	if (!code)
+		code = load_files(p);
+	if (!code)
+		code = install_filter();
+	if (!code && !p->options->check)
+		code = run(p);
 	return code;
+}
+
+static void teardown(struct program *p)
+{
+	http_close(p->http);
+	loop_close(p->loop);
+	notify_close(p->notify);
+	daemon_close(p->daemon);
 }
 
 /* --check: what was found, then what runs. */
@@ -146,20 +282,35 @@ static void report(const char *version, const struct support *support, const str
 		daemon_report(d, stdout);
 }
 
+static enum exit_code start(struct program *p, const struct support *support)
+{
+	const struct feature *missing = support_missing(support);
+	enum exit_code code;
+	char why[WHY_BYTES];
+
+	if (missing) {
+		log_error("cannot start: %s: %s", missing->id, missing->detail);
+		return missing->need == FEATURE_NEEDS_PRIVILEGE ? EXIT_PRIVILEGE : EXIT_KERNEL;
+	}
+	code = daemon_open(&p->daemon, p->options, support, why, sizeof(why));
+	if (code)
+		log_error("cannot start: %s", why);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
-	const struct feature *missing;
-	struct daemon *d = NULL;
+	struct program p = {};
 	struct options options;
 	struct support support;
 	enum exit_code code;
-	char why[WHY_BYTES], version[128];
+	char version[128];
 
 	snprintf(version, sizeof(version), "poolscoped %s (revision %s)", version_text,
 		 version_revision);
 	switch (options_parse(argc, argv, &options, version, stdout, stderr)) {
 	case OPTIONS_EXIT_OK:
-		return EXIT_OK;
+		return fflush(stdout) ? EXIT_RUNTIME : EXIT_OK;
 	case OPTIONS_EXIT_USAGE:
 		return EXIT_USAGE;
 	case OPTIONS_RUN:
@@ -167,20 +318,17 @@ int main(int argc, char **argv)
 	}
 	log_setup(options.log_level, options.log_format);
 	signal(SIGPIPE, SIG_IGN);
+	p.options = &options;
 	support_probe(&support);
-	missing = support_missing(&support);
-	if (missing) {
-		log_error("cannot start: %s: %s", missing->id, missing->detail);
-		code = missing->need == FEATURE_NEEDS_PRIVILEGE ? EXIT_PRIVILEGE : EXIT_KERNEL;
-	} else {
-		code = daemon_open(&d, &options, &support, why, sizeof(why));
-		if (code)
-			log_error("cannot start: %s", why);
-	}
+	code = start(&p, &support);
 	if (options.check)
-		report(version, &support, d);
-	else if (d)
-		code = serve(&options, d);
-	daemon_close(d);
+		report(version, &support, p.daemon);
+	if (!code)
+		code = serve(&p);
+	if (fflush(stdout) && !code) {
+		log_error("cannot write the report: %s", strerror(errno));
+		code = EXIT_RUNTIME;
+	}
+	teardown(&p);
 	return code;
 }
