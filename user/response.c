@@ -50,7 +50,8 @@ struct MHD_Response *response_text(const char *content_type, const char *text)
 void response_reset(int fd)
 {
 	const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
-	const socklen_t family_only = sizeof(unspecified.sa_family); /* what user/filter.c lets pass */
+	const socklen_t family_only =
+		sizeof(unspecified.sa_family); /* what user/filter.c lets pass */
 
 	/* connect(AF_UNSPEC) resets an established TCP connection: tcp_disconnect(). */
 	connect(fd, &unspecified, family_only);

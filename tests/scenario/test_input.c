@@ -66,7 +66,7 @@ static void bad_values_are_refused_by_name(void **state)
 		{"--web.listen-address=nowhere", "--web.listen-address", "nowhere"},
 		{"--web.listen-address=127.0.0.1:70000", "--web.listen-address", "70000"},
 		{"--web.listen-address=127.0.0.1", "--web.listen-address", "127.0.0.1"},
-		{"--web.listen-address=0.0.0.0:10935", "--web.listen-address", "loopback"},
+		{"--web.listen-address=0.0.0.0:10935", "--web.listen-address", "--web.auth.token-file"},
 		{"--web.telemetry-path=metrics", "--web.telemetry-path", "metrics"},
 		{"--web.config.file=web.yml", "--web.config.file", "--web.tls"},
 		{"--colour=blue", "--colour", "unknown"},

@@ -70,7 +70,8 @@ static int status_of(void (*calls)(void))
 			_exit(REFUSED);
 		}
 		calls();
-		_exit(0);
+		/* ASan makes calls of its own before a function that does not return; this one it does not know */
+		syscall(SYS_exit_group, 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
