@@ -8,11 +8,11 @@
 #include "check.h"
 
 #include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "certificate.h"
 #include "http.h"
 
 #define DEADLINE_S 20
@@ -47,11 +47,6 @@ struct http *open_config(const struct http_config *config);
 /* On a port of 127.0.0.1, with `fake` as new: 5 letters, healthy, ready. */
 struct http *open_server(void);
 
-/* Self-signed, PEM. */
-struct certificate {
-	char pem[4096], key[4096];
-};
-void certificate_make(const char *name, struct certificate *ret);
 struct http *open_tls_server(const struct certificate *certificate);
 
 /* ---- client ---- */
