@@ -50,6 +50,7 @@ struct session {
 	int fd; /* MHD's if in_mhd */
 	enum mode mode;
 	bool in_mhd;
+	bool left; /* the client will send no more */
 	struct tls *certificate; /* that it presents; NULL: none */
 	struct routes_request request;
 };
@@ -296,7 +297,7 @@ void sessions_take(struct sessions *s, int fd, const struct sockaddr_storage *fr
 	c = &s->sessions[slot];
 	c->fd = fd;
 	c->mode = s->mhd[TLS] && !local ? TLS : PLAIN;
-	c->in_mhd = false;
+	c->in_mhd = c->left = false;
 	c->certificate = NULL;
 	c->request.local = local;
 	c->request.asked_ns = 0;
@@ -318,11 +319,33 @@ static bool look_at_events(struct sessions *s)
 	bool tls = false;
 
 	for (int i = 0; i < n; i++) {
-		if (events[i].data.u64 < CLIENTS_MAX)
+		if (events[i].data.u64 < CLIENTS_MAX) {
+			s->sessions[events[i].data.u64].left |= (events[i].events & EPOLLRDHUP) !=
+								0;
 			look_at(s, (int)events[i].data.u64);
+		}
 		tls |= events[i].data.u64 == EVENT_TLS;
 	}
 	return tls;
+}
+
+/*
+ * MHD 0.9.75 waits for an event after each read that did not fill its buffer, and there is none when the end of the connection
+ * came together with the bytes before it. Once it has read them there is nothing to wait for. Delete with the last such MHD.
+ */
+static void end_left(struct sessions *s)
+{
+	for (int slot = 0; slot < CLIENTS_MAX; slot++) {
+		enum client_phase phase = s->clients.of[slot].phase;
+		struct session *c = &s->sessions[slot];
+		char byte;
+
+		if ((phase != CLIENT_HEADER && phase != CLIENT_IDLE) || !c->in_mhd || !c->left ||
+		    recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+			continue;
+		c->left = false;
+		shutdown(c->fd, SHUT_RDWR);
+	}
 }
 
 void sessions_run(struct sessions *s, uint64_t now_ns)
@@ -334,6 +357,7 @@ void sessions_run(struct sessions *s, uint64_t now_ns)
 	tls = look_at_events(s);
 	end_overdue(s);
 	run_mhd(s);
+	end_left(s);
 	s->tls_turns = tls || s->routes->load.reads != reads ? 0 : s->tls_turns + 1;
 }
 

@@ -369,7 +369,7 @@ struct client ask(struct http *h, const char *request)
 
 struct client ask_for(struct http *h, const char *method, const char *target)
 {
-	char request[512];
+	char request[4096];
 
 	snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
 		 method, target);

@@ -707,6 +707,7 @@ static void garbage_is_refused_in_silence(void **state)
 		TURN_UNTIL(h, &c, c.end != END_OPEN);
 		if (c.len && (status_of(&c) < 400 || status_of(&c) > 505))
 			fail_msg("request %zu: %s", i, c.data);
+		assert_int_equal(http_requests(h)->refused[REQUESTS_PROTOCOL], i + 1);
 		client_close(&c);
 	}
 	dup2(saved, STDERR_FILENO);
