@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,11 +203,15 @@ struct client client_open(const struct http *h)
 
 void client_begin_tls(struct client *c, const char *priorities)
 {
+	int on = 1;
+
 	assert_int_equal(gnutls_certificate_allocate_credentials(&c->credentials), 0);
 	assert_int_equal(gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL),
 			 0);
 	assert_int_equal(gnutls_priority_set_direct(c->tls, priorities, NULL), 0);
 	assert_int_equal(gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, c->credentials), 0);
+	/* else its request waits for an ACK of its handshake */
+	assert_int_equal(setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
 	gnutls_transport_set_int(c->tls, c->fd);
 }
 
