@@ -185,6 +185,16 @@ static int metadata_body_open(void *arg, const struct body_request *request, voi
 
 const struct body_ops daemon_metadata = {metadata_body_open, metadata_read, metadata_close};
 
+void daemon_set_requests(struct daemon *d, const struct requests *requests)
+{
+	scrape_set_requests(d->scrape, requests);
+}
+
+void daemon_set_reload(struct daemon *d, bool ok, uint64_t realtime_ns)
+{
+	scrape_set_reload(d->scrape, ok, realtime_ns);
+}
+
 void daemon_report(const struct daemon *d, FILE *out)
 {
 	struct probes_program programs[PROBES_PROGRAMS_MAX];

@@ -12,6 +12,7 @@
 
 #include "body.h"
 #include "options.h"
+#include "requests.h"
 #include "support.h"
 
 struct daemon;
@@ -36,6 +37,10 @@ bool daemon_healthy(void *daemon);
 
 /* The bodies of /metrics, /connections and /metadata, for struct http_config; `arg` is the daemon. */
 extern const struct body_ops daemon_metrics, daemon_connections, daemon_metadata;
+
+/* See scrape_set_requests(), scrape_set_reload(). */
+void daemon_set_requests(struct daemon *d, const struct requests *requests);
+void daemon_set_reload(struct daemon *d, bool ok, uint64_t realtime_ns);
 
 /* Which programs run, one a line, for --check. */
 void daemon_report(const struct daemon *d, FILE *out);

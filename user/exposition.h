@@ -6,12 +6,15 @@
 #ifndef EXPOSITION_H
 #define EXPOSITION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "connections.h"
 #include "pools.h"
+#include "requests.h"
+#include "usage.h"
 
 #define EXPOSITION_SLICE_BYTES (256 * 1024)
 #define EXPOSITION_TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -39,6 +42,7 @@ struct exposition_program {
 	const char *program; /* static text */
 	const char *attach; /* "tp_btf", "fexit", "tracepoint", "iter" */
 	uint64_t missed;
+	uint64_t runs, run_ns; /* shown with probe_stats only */
 };
 
 struct exposition_cause {
@@ -64,6 +68,11 @@ struct exposition_self {
 	struct connections_stats connections;
 	uint64_t events_refused[PS_EVENTS], events_lost[PS_EVENTS];
 	uint64_t last_scrape_ns; /* how long the previous exposition took to build */
+	const struct requests *requests; /* NULL: not counted */
+	const struct usage *usage; /* NULL: not known */
+	bool probe_stats; /* the kernel counts runs of programs and their time */
+	bool reload_ok; /* the last load of the configuration */
+	uint64_t reload_realtime_ns; /* since 1970, of the last one that succeeded */
 	const char *version, *revision, *libbpf;
 };
 

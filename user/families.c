@@ -101,12 +101,35 @@ static char *put_seconds(char *p, uint64_t ns)
 	return p;
 }
 
+/* The name ends in its unit, and an info has none. */
+static const char *family_unit(const struct family *f)
+{
+	static const char *const units[] = {"seconds", "bytes"};
+	size_t len = strlen(f->name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(units) && f->type != FAMILY_INFO; i++) {
+		size_t n = strlen(units[i]);
+
+		if (len > n && f->name[len - n - 1] == '_' && !strcmp(f->name + len - n, units[i]))
+			return units[i];
+	}
+	return NULL;
+}
+
 static inline uint64_t field(const void *row, size_t offset)
 {
 	uint64_t v;
 
 	memcpy(&v, (const char *)row + offset, sizeof(v));
 	return v;
+}
+
+/* What is shown in seconds is kept in nanoseconds. Looks at the name: not for the samples of series. */
+static char *put_in_unit(char *p, const struct family *f, uint64_t v)
+{
+	const char *unit = family_unit(f);
+
+	return unit && *unit == 's' ? put_seconds(p, v) : put_value(p, v);
 }
 
 /* `name{`, open for labels. */
@@ -158,19 +181,15 @@ static char *render_reasons(const struct families *x, const struct family *f, co
 	return p;
 }
 
-static char *render_histogram(const struct families *x, const struct family *f, const void *row,
-			      char *p)
+static char *put_histogram(char *p, const struct families *x, const struct text *labels,
+			   const struct histogram_bounds *b, const struct histogram *h)
 {
-	const struct histogram *h = (const void *)((const char *)row + f->offset);
-	const struct histogram_bounds *b =
-		x->data->bounds[f->offset == offsetof(struct series, lifetime)];
-	const struct series *s = row;
 	struct text head = {.s = p};
 	uint64_t count = 0;
 
 	p = put(p, x->name, x->name_len);
 	p = put(p, "_bucket{", 8);
-	p = put(p, s->labels, s->labels_len);
+	p = put_text(p, labels);
 	p = put(p, ",le=\"", 5);
 	head.len = (size_t)(p - head.s);
 	for (uint32_t i = 0; i < b->count; i++) {
@@ -185,12 +204,48 @@ static char *render_histogram(const struct families *x, const struct family *f, 
 	p = put_value(p, count);
 	p = put(p, x->name, x->name_len);
 	p = put(p, "_sum{", 5);
-	p = put(p, s->labels, s->labels_len);
+	p = put_text(p, labels);
 	p = put_seconds(put(p, "} ", 2), h->sum_ns);
 	p = put(p, x->name, x->name_len);
 	p = put(p, "_count{", 7);
-	p = put(p, s->labels, s->labels_len);
+	p = put_text(p, labels);
 	return put_value(put(p, "} ", 2), count);
+}
+
+static char *render_histogram(const struct families *x, const struct family *f, const void *row,
+			      char *p)
+{
+	const struct histogram *h = (const void *)((const char *)row + f->offset);
+	const struct series *s = row;
+	const struct text labels = {s->labels, s->labels_len};
+
+	return put_histogram(p, x, &labels,
+			     x->data->bounds[f->offset == offsetof(struct series, lifetime)], h);
+}
+
+static char *render_duration(const struct families *x, const struct family *f, const void *row,
+			     char *p)
+{
+	const struct duration_row *duration = row;
+	const struct text labels = {duration->labels, strlen(duration->labels)};
+
+	(void)f;
+	return put_histogram(p, x, &labels, requests_bounds(), &duration->durations);
+}
+
+static char *render_request(const struct families *x, const struct family *f, const void *row,
+			    char *p)
+{
+	const struct request_row *request = row;
+
+	(void)f;
+	p = put_str(put_head(p, x), "endpoint=\"");
+	p = put_str(p, request->endpoint);
+	p = put_str(p, "\",method=\"");
+	p = put_str(p, request->method);
+	p = put_str(p, "\",code=\"");
+	p = request->code ? buf_put_u64(p, request->code) : put_str(p, "other");
+	return put_value(put(p, "\"} ", 3), request->count);
 }
 
 static char *render_listener(const struct families *x, const struct family *f, const void *row,
@@ -229,32 +284,30 @@ static char *render_peers(const struct families *x, const struct family *f, cons
 }
 
 /* `name{label="value"} v` */
-static char *put_labelled(char *p, const struct families *x, const char *label, const char *value,
-			  uint64_t v)
+static char *put_labelled(char *p, const struct families *x, const struct family *f,
+			  const char *label, const char *value, const void *row)
 {
 	p = put_head(p, x);
 	p = put_str(p, label);
 	p = put(p, "=\"", 2);
 	p = put_str(p, value);
-	return put_value(put(p, "\"} ", 3), v);
+	return put_in_unit(put(p, "\"} ", 3), f, field(row, f->offset));
 }
 
 static char *render_kind(const struct families *x, const struct family *f, const void *row, char *p)
 {
-	const struct kind_row *kind = row;
-
-	return put_labelled(p, x, "kind", kind->kind, field(row, f->offset));
+	return put_labelled(p, x, f, "kind", ((const struct kind_row *)row)->kind, row);
 }
 
 /* Programs and causes: the name is the first field of both. */
 static char *render_named(const struct families *x, const struct family *f, const void *row,
 			  char *p)
 {
-	const char *label = f->rows == ROW_PROGRAM ? "program" : "cause";
+	bool program = f->rows == ROW_PROGRAM || f->rows == ROW_PROBE_STATS;
 
 	_Static_assert(!offsetof(struct exposition_program, program), "first");
 	_Static_assert(!offsetof(struct exposition_cause, cause), "first");
-	return put_labelled(p, x, label, *(const char *const *)row, field(row, f->offset));
+	return put_labelled(p, x, f, program ? "program" : "cause", *(const char *const *)row, row);
 }
 
 static char *render_program(const struct families *x, const struct family *f, const void *row,
@@ -275,9 +328,7 @@ static char *render_one(const struct families *x, const struct family *f, const 
 {
 	p = put(p, x->name, x->name_len);
 	*p++ = ' ';
-	if (f->offset == offsetof(struct one_row, last_scrape_ns))
-		return put_seconds(p, field(row, f->offset));
-	return put_value(p, field(row, f->offset));
+	return put_in_unit(p, f, field(row, f->offset));
 }
 
 static char *render_build(const struct families *x, const struct family *f, const void *row,
@@ -366,26 +417,46 @@ static const struct family families[] = {
 	 "Connections whose gauges an inventory or a late record put right."},
 	{"poolscope_probe", FAMILY_INFO, ROW_PROGRAM, render_program, 0, BOTH,
 	 "Kernel programs that run, and how they are attached."},
+	{"poolscope_probe_runs", FAMILY_COUNTER, ROW_PROBE_STATS, render_named,
+	 OF(exposition_program, runs), BOTH, "Runs of the kernel program."},
+	{"poolscope_probe_run_seconds", FAMILY_COUNTER, ROW_PROBE_STATS, render_named,
+	 OF(exposition_program, run_ns), BOTH, "Time that the kernel program ran."},
+	{"poolscope_http_requests_in_flight", FAMILY_GAUGE, ROW_IN_FLIGHT, render_one,
+	 OF(one_row, in_flight), BOTH, "Requests of this endpoint that are being answered."},
+	{"poolscope_http_requests", FAMILY_COUNTER, ROW_REQUESTS, render_request, 0, BOTH,
+	 "Requests answered by this endpoint."},
+	{"poolscope_http_request_duration_seconds", FAMILY_HISTOGRAM, ROW_DURATIONS,
+	 render_duration, 0, BOTH,
+	 "Time from the complete header of a request to the end of its answer."},
+	{"poolscope_http_connections_refused", FAMILY_COUNTER, ROW_REFUSED, render_named,
+	 OF(exposition_cause, count), BOTH,
+	 "Connections to this endpoint that were refused, or ended before their time, by cause."},
+	{"poolscope_config_last_reload_successful", FAMILY_GAUGE, ROW_ONE, render_one,
+	 OF(one_row, reload_ok), BOTH, "Whether the configuration was last loaded successfully."},
+	{"poolscope_config_last_reload_success_timestamp_seconds", FAMILY_GAUGE, ROW_ONE,
+	 render_one, OF(one_row, reload_realtime_ns), BOTH,
+	 "When the configuration was last loaded successfully."},
 	{"poolscope_scrape_duration_seconds", FAMILY_GAUGE, ROW_ONE, render_one,
 	 OF(one_row, last_scrape_ns), BOTH, "Time to build the previous exposition."},
 	{"poolscope_build", FAMILY_INFO, ROW_ONE, render_build, 0, BOTH,
 	 "Version of this program and of libbpf."},
+	{"process_cpu_seconds", FAMILY_COUNTER, ROW_USAGE, render_one, OF(usage, cpu_ns), BOTH,
+	 "Total user and system CPU time spent in seconds."},
+	{"process_open_fds", FAMILY_GAUGE, ROW_USAGE_FDS, render_one, OF(usage, open_fds), BOTH,
+	 "Number of open file descriptors."},
+	{"process_max_fds", FAMILY_GAUGE, ROW_USAGE, render_one, OF(usage, max_fds), BOTH,
+	 "Maximum number of open file descriptors."},
+	{"process_virtual_memory_bytes", FAMILY_GAUGE, ROW_USAGE_MEMORY, render_one,
+	 OF(usage, virtual_bytes), BOTH, "Virtual memory size in bytes."},
+	{"process_virtual_memory_max_bytes", FAMILY_GAUGE, ROW_USAGE, render_one,
+	 OF(usage, virtual_max_bytes), BOTH,
+	 "Maximum amount of virtual memory available in bytes."},
+	{"process_resident_memory_bytes", FAMILY_GAUGE, ROW_USAGE_MEMORY, render_one,
+	 OF(usage, resident_bytes), BOTH, "Resident memory size in bytes."},
+	{"process_start_time_seconds", FAMILY_GAUGE, ROW_USAGE_START, render_one,
+	 OF(usage, start_realtime_ns), BOTH,
+	 "Start time of the process since unix epoch in seconds."},
 };
-
-/* OpenMetrics: the name ends in its unit, and an info has none. */
-static const char *family_unit(const struct family *f)
-{
-	static const char *const units[] = {"seconds", "bytes"};
-	size_t len = strlen(f->name);
-
-	for (size_t i = 0; i < ARRAY_SIZE(units) && f->type != FAMILY_INFO; i++) {
-		size_t n = strlen(units[i]);
-
-		if (len > n && f->name[len - n - 1] == '_' && !strcmp(f->name + len - n, units[i]))
-			return units[i];
-	}
-	return NULL;
-}
 
 /* `# KEYWORD name text` */
 static char *put_comment(char *p, const char *keyword, const struct text *name, const char *text)

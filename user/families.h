@@ -33,6 +33,15 @@ enum row_kind {
 	ROW_PEERS, /* one per process name and direction */
 	ROW_KIND, /* of events */
 	ROW_ONE,
+	ROW_PROBE_STATS, /* programs, if their runs are counted */
+	ROW_IN_FLIGHT, /* one_row, if requests are counted, as the next three */
+	ROW_REQUESTS,
+	ROW_DURATIONS, /* one per endpoint */
+	ROW_REFUSED, /* exposition_cause */
+	ROW_USAGE, /* struct usage, as the next three, which need not be known */
+	ROW_USAGE_MEMORY,
+	ROW_USAGE_FDS,
+	ROW_USAGE_START,
 	ROW_KINDS,
 };
 
@@ -45,12 +54,24 @@ struct peers_row {
 /* What is shown once, laid out so that a family is an offset. */
 struct one_row {
 	uint64_t peers_limit, tracked, tracked_limit, corrections, last_scrape_ns;
+	uint64_t in_flight, reload_ok, reload_realtime_ns;
 	char build[FAMILIES_BUILD_MAX];
 };
 
 struct kind_row {
 	const char *kind;
 	uint64_t accounted, refused, lost;
+};
+
+struct request_row {
+	const char *endpoint, *method;
+	unsigned int code; /* 0: other */
+	uint64_t count;
+};
+
+struct duration_row {
+	char labels[32]; /* endpoint="…" */
+	struct histogram durations; /* in the bounds of requests_bounds() */
 };
 
 struct rows {

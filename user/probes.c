@@ -39,6 +39,7 @@ struct probes {
 	void *message_arg;
 	uint64_t drain_end; /* ring position */
 	int cpus;
+	int stats_fd; /* while it is open the kernel counts runs; -1: not asked for */
 };
 
 struct program {
@@ -226,6 +227,7 @@ int probes_open(struct probes **ret, const struct probes_config *config, char *w
 
 	if (!p)
 		return -ENOMEM;
+	p->stats_fd = -1;
 	libbpf_set_print(on_libbpf_print);
 	p->cpus = libbpf_num_possible_cpus();
 	err = p->cpus < 0 ? p->cpus : load(p, config, why, why_size);
@@ -253,6 +255,7 @@ void probes_close(struct probes *p)
 		munmap((void *)p->producer_pos, p->page_bytes);
 	ring_buffer__free(p->ring);
 	poolscope__destroy(p->skel);
+	cleanup_close(&p->stats_fd);
 	free(p);
 }
 
@@ -546,6 +549,17 @@ static void add_counters(struct probes_counters *sum, const struct ps_counters *
 		sum->refusals[i] += c->refusals[i];
 }
 
+int probes_enable_stats(struct probes *p)
+{
+	p->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	return p->stats_fd < 0 ? -errno : 0;
+}
+
+bool probes_stats_enabled(const struct probes *p)
+{
+	return p->stats_fd >= 0;
+}
+
 void probes_counters(const struct probes *p, struct probes_counters *ret)
 {
 	_cleanup_free_ struct ps_counters *values = calloc((size_t)p->cpus, sizeof(*values));
@@ -569,10 +583,12 @@ size_t probes_programs(const struct probes *p, struct probes_program ret[PROBES_
 		if (!p->links[i])
 			continue;
 		if (bpf_obj_get_info_by_fd(bpf_program__fd(program_of(p, i)), &info, &size))
-			info.recursion_misses = 0;
+			memset(&info, 0, sizeof(info));
 		ret[count].name = programs[i].bpf_name + strlen("ps_");
 		ret[count].attach = programs[i].attach;
 		ret[count].missed = info.recursion_misses;
+		ret[count].runs = info.run_cnt;
+		ret[count].run_ns = info.run_time_ns;
 		count++;
 	}
 	return count;

@@ -29,6 +29,7 @@ struct probes_program {
 	const char *name; /* "set_state" */
 	const char *attach; /* "tp_btf", "fexit", "tracepoint", "iter" */
 	uint64_t missed; /* recursion_misses of the kernel */
+	uint64_t runs, run_ns; /* since statistics were enabled, by whomever */
 };
 
 struct probes_counters {
@@ -109,6 +110,13 @@ bool probes_inventory_young(const struct probes *p);
 /* Ring positions: up to which slots are reserved, and read. */
 uint64_t probes_produced(const struct probes *p);
 uint64_t probes_consumed(const struct probes *p);
+
+/*
+ * Makes the kernel count runs of programs and their time, of all programs on the host, until probes_close(): some 20 ns per run. -EPERM
+ * without CAP_SYS_ADMIN; once enabled it needs none.
+ */
+int probes_enable_stats(struct probes *p);
+bool probes_stats_enabled(const struct probes *p);
 
 void probes_counters(const struct probes *p, struct probes_counters *ret);
 /* Returns how many it wrote, at most PROBES_PROGRAMS_MAX. */

@@ -13,6 +13,7 @@
 #include "listeners.h"
 #include "log.h"
 #include "snapshot.h"
+#include "usage.h"
 #include "util.h"
 #include "version.h"
 
@@ -28,7 +29,19 @@ struct scrape {
 	uint64_t *queued; /* cookies found in accept queues */
 	size_t queued_count, queued_cap;
 	uint64_t processes[SERIES_NAMES_MAX];
+	const struct requests *requests;
+	struct usage_files usage_files;
+	bool reload_ok;
+	uint64_t reload_realtime_ns;
 };
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
 
 int scrape_open(struct scrape **ret, const struct scrape_sources *sources)
 {
@@ -37,6 +50,8 @@ int scrape_open(struct scrape **ret, const struct scrape_sources *sources)
 	if (!s)
 		return -ENOMEM;
 	s->from = *sources;
+	usage_init(&s->usage_files);
+	scrape_set_reload(s, true, realtime_ns());
 	if (listeners_open(&s->listeners)) {
 		scrape_close(s);
 		return -ENOMEM;
@@ -51,8 +66,21 @@ void scrape_close(struct scrape *s)
 		return;
 	snapshot_release(s->snapshot);
 	listeners_close(s->listeners);
+	usage_done(&s->usage_files);
 	free(s->queued);
 	free(s);
+}
+
+void scrape_set_requests(struct scrape *s, const struct requests *requests)
+{
+	s->requests = requests;
+}
+
+void scrape_set_reload(struct scrape *s, bool ok, uint64_t at_realtime_ns)
+{
+	s->reload_ok = ok;
+	if (ok)
+		s->reload_realtime_ns = at_realtime_ns;
 }
 
 static void on_listener(void *arg, const struct ps_listener_row *row, const uint64_t *cookies,
@@ -151,7 +179,9 @@ static size_t gather_programs(const struct scrape *s,
 	for (size_t i = 0; i < count; i++)
 		rows[i] = (struct exposition_program){.program = programs[i].name,
 						      .attach = programs[i].attach,
-						      .missed = programs[i].missed};
+						      .missed = programs[i].missed,
+						      .runs = programs[i].runs,
+						      .run_ns = programs[i].run_ns};
 	return count;
 }
 
@@ -183,6 +213,7 @@ static int take_snapshot(struct scrape *s)
 	struct exposition_process processes[SERIES_NAMES_MAX];
 	struct exposition_program programs[PROBES_PROGRAMS_MAX];
 	struct exposition_cause refused[REFUSED_CAUSES];
+	struct usage usage;
 	const struct exposition_cause reconciles[] = {
 		{"attach", inventory_count(s->from.inventory, INVENTORY_ATTACH)},
 		{"loss", inventory_count(s->from.inventory, INVENTORY_LOSS)},
@@ -190,6 +221,7 @@ static int take_snapshot(struct scrape *s)
 	};
 
 	read_listeners(s);
+	usage_read(&s->usage_files, &usage);
 	struct exposition_self self = {
 		.listeners = listeners,
 		.listener_count = gather_listeners(s, listeners),
@@ -202,6 +234,11 @@ static int take_snapshot(struct scrape *s)
 		.reconciles = reconciles,
 		.reconcile_count = ARRAY_SIZE(reconciles),
 		.last_scrape_ns = s->last_ns,
+		.requests = s->requests,
+		.usage = &usage,
+		.probe_stats = probes_stats_enabled(s->from.probes),
+		.reload_ok = s->reload_ok,
+		.reload_realtime_ns = s->reload_realtime_ns,
 		.version = version_text,
 		.revision = version_revision,
 		.libbpf = probes_libbpf_version(),

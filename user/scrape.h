@@ -13,6 +13,7 @@
 #include "inventory.h"
 #include "pools.h"
 #include "probes.h"
+#include "requests.h"
 #include "targets.h"
 
 /* Where the numbers come from; all stay the caller's and must outlive the scrape and its bodies. */
@@ -34,6 +35,11 @@ void scrape_close(struct scrape *s);
 
 /* Gives back the memory of a snapshot that is too old to be shared. Call it on a timer. */
 void scrape_tick(struct scrape *s, uint64_t now_ns);
+
+/* What the endpoint counts: shown from now on; it stays the caller's. NULL: not any more. */
+void scrape_set_requests(struct scrape *s, const struct requests *requests);
+/* How a load of the configuration went, and when (since 1970); at scrape_open() the first one has succeeded. */
+void scrape_set_reload(struct scrape *s, bool ok, uint64_t realtime_ns);
 
 /* As struct body_ops says. Bodies opened within 50 ms show the same moment. */
 int scrape_body_open(struct scrape *s, const struct body_request *request, void **ret_body);

@@ -13,6 +13,8 @@
 
 #include "families.h"
 #include "memory.h"
+#include "requests.h"
+#include "usage.h"
 
 static const char *const event_kinds[PS_EVENTS] = {
 	[PS_EVENT_PENDING] = "pending", [PS_EVENT_ESTABLISHED] = "established",
@@ -31,6 +33,10 @@ struct snapshot {
 	struct peers_row peers[SERIES_NAMES_MAX * PS_DIRECTIONS];
 	struct kind_row kinds[PS_EVENTS];
 	struct one_row one;
+	struct request_row requests[REQUESTS_ENDPOINTS * REQUESTS_METHODS * REQUESTS_CODES];
+	struct duration_row durations[REQUESTS_ENDPOINTS];
+	struct exposition_cause refused[REQUESTS_CAUSES];
+	struct usage usage;
 };
 
 /* Those that live; dropped ones leave gaps in the table. */
@@ -118,11 +124,63 @@ static void self_copy(struct snapshot *s, const struct exposition_self *self)
 	s->one.tracked_limit = self->connections.limit;
 	s->one.corrections = self->connections.corrections;
 	s->one.last_scrape_ns = self->last_scrape_ns;
+	s->one.reload_ok = self->reload_ok;
+	s->one.reload_realtime_ns = self->reload_realtime_ns;
 	snprintf(s->one.build, sizeof(s->one.build),
 		 "version=\"%.64s\",revision=\"%.64s\",libbpf=\"%.64s\"", known(self->version),
 		 known(self->revision), known(self->libbpf));
 	s->data.rows[ROW_KIND] = (struct rows){s->kinds, PS_EVENTS, sizeof(s->kinds[0])};
 	s->data.rows[ROW_ONE] = (struct rows){&s->one, 1, sizeof(s->one)};
+	if (self->probe_stats)
+		s->data.rows[ROW_PROBE_STATS] = s->data.rows[ROW_PROGRAM];
+}
+
+/* Each combination that was asked for; and what every client asks for first, so that its rate is known from 0 on. */
+static void request_add(struct snapshot *s, const struct requests *r, int endpoint, int method,
+			int code)
+{
+	uint64_t count = r->total[endpoint][method][code];
+	struct rows *rows = &s->data.rows[ROW_REQUESTS];
+
+	if (!count && (method != REQUESTS_GET || requests_codes[code] != 200))
+		return;
+	s->requests[rows->count++] = (struct request_row){requests_endpoint_text[endpoint],
+							  requests_method_text[method],
+							  requests_codes[code], count};
+}
+
+static void requests_copy(struct snapshot *s, const struct requests *r)
+{
+	s->one.in_flight = r->in_flight;
+	s->data.rows[ROW_IN_FLIGHT] = s->data.rows[ROW_ONE];
+	s->data.rows[ROW_REQUESTS] = (struct rows){s->requests, 0, sizeof(s->requests[0])};
+	for (int endpoint = 0; endpoint < REQUESTS_ENDPOINTS; endpoint++) {
+		for (int i = 0; i < REQUESTS_METHODS * REQUESTS_CODES; i++)
+			request_add(s, r, endpoint, i / REQUESTS_CODES, i % REQUESTS_CODES);
+		snprintf(s->durations[endpoint].labels, sizeof(s->durations[endpoint].labels),
+			 "endpoint=\"%s\"", requests_endpoint_text[endpoint]);
+		s->durations[endpoint].durations = r->duration[endpoint];
+	}
+	s->data.rows[ROW_DURATIONS] =
+		(struct rows){s->durations, REQUESTS_ENDPOINTS, sizeof(s->durations[0])};
+	for (int i = 0; i < REQUESTS_CAUSES; i++)
+		s->refused[i] = (struct exposition_cause){requests_cause_text[i], r->refused[i]};
+	s->data.rows[ROW_REFUSED] =
+		(struct rows){s->refused, REQUESTS_CAUSES, sizeof(s->refused[0])};
+}
+
+static void usage_copy(struct snapshot *s, const struct usage *usage)
+{
+	struct rows one = {&s->usage, 1, sizeof(s->usage)};
+
+	s->usage = *usage;
+	s->data.rows[ROW_USAGE] = one;
+	if (usage->has_memory)
+		s->data.rows[ROW_USAGE_MEMORY] = one;
+	if (usage->has_fds)
+		s->data.rows[ROW_USAGE_FDS] = one;
+	if (usage->has_start)
+		s->data.rows[ROW_USAGE_START] = one;
 }
 
 int snapshot_take(struct snapshot **ret, struct pools *pools, const struct exposition_self *self)
@@ -141,6 +199,10 @@ int snapshot_take(struct snapshot **ret, struct pools *pools, const struct expos
 	}
 	peers_copy(s, s->data.table);
 	self_copy(s, self);
+	if (self->requests)
+		requests_copy(s, self->requests);
+	if (self->usage)
+		usage_copy(s, self->usage);
 	*ret = s;
 	return 0;
 }

@@ -22,12 +22,14 @@
 #define KINDS "kind=pending|established|stale|ended|accept"
 #define FAIL_REASONS "reason=refused|timeout|unreachable|reset|aborted|other"
 #define CLOSE_REASONS "reason=local|peer|reset_by_peer|reset_by_local|timeout|other"
+#define ENDPOINTS "endpoint=metrics|connections|metadata|health|ready|index|other"
 #define REASONS 6 /* of either kind */
+#define VALUES_MAX 3
 
 /* Families that may appear, as text 0.0.4 names them: type, exactly these labels (`le` apart), and values of labels that are a closed set. */
 struct rule {
 	const char *name, *type, *labels;
-	const char *values[2]; /* "label=a|b" */
+	const char *values[VALUES_MAX]; /* "label=a|b" */
 };
 
 static const struct rule rules[] = {
@@ -61,7 +63,10 @@ static const struct rule rules[] = {
 	{"poolscope_events_refused_total", "counter", "kind", {KINDS}},
 	{"poolscope_events_lost_total", "counter", "kind", {KINDS}},
 	{"poolscope_probe_missed_total", "counter", "program", {NULL}},
-	{"poolscope_records_refused_total", "counter", "cause", {NULL}},
+	{"poolscope_records_refused_total",
+	 "counter",
+	 "cause",
+	 {"cause=memory|optmem|processes|mirror|listeners|accepts"}},
 	{"poolscope_reconcile_total", "counter", "cause", {"cause=attach|loss|timer"}},
 	{"poolscope_reconcile_corrections_total", "counter", "", {NULL}},
 	{"poolscope_probe_info", "gauge", "program,attach", {NULL}},
@@ -71,12 +76,8 @@ static const struct rule rules[] = {
 	{"poolscope_http_requests_total",
 	 "counter",
 	 "endpoint,method,code",
-	 {"endpoint=metrics|connections|metadata|health|ready|index|other",
-	  "method=GET|HEAD|other"}},
-	{"poolscope_http_request_duration_seconds",
-	 "histogram",
-	 "endpoint",
-	 {"endpoint=metrics|connections|metadata|health|ready|index|other"}},
+	 {ENDPOINTS, "method=GET|HEAD|other", "code=200|400|401|404|405|408|500|503|other"}},
+	{"poolscope_http_request_duration_seconds", "histogram", "endpoint", {ENDPOINTS}},
 	{"poolscope_http_connections_refused_total",
 	 "counter",
 	 "cause",
@@ -297,7 +298,7 @@ static int check_labels(struct checker *c, const struct exposition_sample *s, bo
 	}
 	if (s->label_count != list_length(r->labels) + (bucket ? 1 : 0))
 		return fail(c, "%s lacks a label: it must have {%s}", s->name, r->labels);
-	for (size_t i = 0; i < 2 && r->values[i]; i++) {
+	for (size_t i = 0; i < VALUES_MAX && r->values[i]; i++) {
 		char label[32];
 		const char *equals = strchr(r->values[i], '='), *value;
 
@@ -558,11 +559,41 @@ static int check_comment(struct checker *c, const char **p)
 	return fail(c, "a comment that is neither HELP nor TYPE");
 }
 
+/* How many bytes the character at s has; 0: it is no UTF-8 (RFC 3629: shortest form, no surrogates, up to U+10FFFF). */
+static size_t character_length(const unsigned char *s)
+{
+	static const struct {
+		unsigned char from, to, second_from, second_to;
+		size_t length;
+	} forms[] = {{0x00, 0x7f, 0, 0, 1},	  {0xc2, 0xdf, 0x80, 0xbf, 2},
+		     {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+		     {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+		     {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
+		     {0xf4, 0xf4, 0x80, 0x8f, 4}};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		size_t length = forms[i].length, n;
+
+		if (*s < forms[i].from || *s > forms[i].to)
+			continue;
+		if (length > 1 && (s[1] < forms[i].second_from || s[1] > forms[i].second_to))
+			return 0;
+		for (n = 2; n < length && s[n] >= 0x80 && s[n] <= 0xbf; n++)
+			;
+		return n < length ? 0 : length;
+	}
+	return 0;
+}
+
 static int check_bytes(struct checker *c, const char *text)
 {
 	const char *p;
+	size_t n;
 
-	for (p = text, c->line = 1; *p; p++) {
+	for (p = text, c->line = 1; *p; p += n) {
+		n = character_length((const unsigned char *)p);
+		if (!n)
+			return fail(c, "0x%02x is no UTF-8", (unsigned char)*p);
 		if (*p != '\n' && ((unsigned char)*p < 0x20 || *p == 0x7f))
 			return fail(c, "control character 0x%02x", (unsigned char)*p);
 		c->line += *p == '\n';

@@ -20,8 +20,9 @@ static const uint8_t hash_key[16] = "test_exposition";
 static const struct exposition_listener listeners[] = {{0, 80, 2, 3, 511, 7},
 						       {1, 443, 1, 0, 128, 0}};
 static const struct exposition_process processes[] = {{0, 4}, {1, 0}};
-static const struct exposition_program programs[] = {{"inet_sock_set_state", "tp_btf", 5},
-						     {"inet_csk_accept", "fexit", 0}};
+static const struct exposition_program programs[] = {{"inet_sock_set_state", "tp_btf", 5, 3000000,
+						      2500000001},
+						     {"inet_csk_accept", "fexit", 0, 0, 0}};
 static const struct exposition_cause causes[] = {{"memory", 1}, {"mirror", 0}};
 
 static struct exposition_self self_full(void)
@@ -39,6 +40,8 @@ static struct exposition_self self_full(void)
 		.events_refused = {6, 7, 8, 9, 10},
 		.events_lost = {0, 0, 0, 11, 0},
 		.last_scrape_ns = 1234567,
+		.reload_ok = true,
+		.reload_realtime_ns = 1700000000500000000,
 		.version = "0.1.0",
 		.revision = "abc",
 		.libbpf = "1.1",
@@ -321,6 +324,170 @@ static void what_hangs_on_no_series(void **state)
 	assert_has(text, "\npoolscope_scrape_duration_seconds 0.001234567\n");
 	assert_has(text,
 		   "\npoolscope_build_info{version=\"0.1.0\",revision=\"abc\",libbpf=\"1.1\"} 1\n");
+	assert_has(text, "\npoolscope_config_last_reload_successful 1\n");
+	assert_has(text, "\npoolscope_config_last_reload_success_timestamp_seconds 1700000000.5\n");
+	free(text);
+	pools_close(p);
+}
+
+static void runs_of_programs_are_shown_if_they_are_counted(void **state)
+{
+	struct exposition_self self = self_full();
+	struct pools *p = pools_with_names(1);
+	char *text;
+
+	(void)state;
+	text = render(p, &self);
+	assert_lacks(text, "poolscope_probe_run");
+	free(text);
+	self.probe_stats = true;
+	self.reload_ok = false;
+	text = render(p, &self);
+	assert_valid(text);
+	assert_has(text, "\npoolscope_probe_runs_total{program=\"inet_sock_set_state\"} 3000000\n"
+			 "poolscope_probe_runs_total{program=\"inet_csk_accept\"} 0\n");
+	assert_has(
+		text,
+		"\npoolscope_probe_run_seconds_total{program=\"inet_sock_set_state\"} 2.500000001\n"
+		"poolscope_probe_run_seconds_total{program=\"inet_csk_accept\"} 0\n");
+	assert_has(text, "\npoolscope_config_last_reload_successful 0\n");
+	free(text);
+	text = render_as(EXPOSITION_OPENMETRICS, p, &self);
+	assert_has(text, "# TYPE poolscope_probe_run_seconds counter\n"
+			 "# UNIT poolscope_probe_run_seconds seconds\n");
+	assert_has(text, "# UNIT poolscope_config_last_reload_success_timestamp_seconds seconds\n");
+	free(text);
+	pools_close(p);
+}
+
+/* Whatever will be counted is there at 0 before. */
+static void an_endpoint_that_nobody_asked(void **state)
+{
+	struct exposition_self self = self_full();
+	struct pools *p = pools_with_names(1);
+	struct requests requests = {};
+	char *text;
+	double sum;
+
+	(void)state;
+	text = render(p, &self);
+	assert_lacks(text, "poolscope_http");
+	free(text);
+	self.requests = &requests;
+	text = render(p, &self);
+	assert_valid(text);
+	assert_has(text, "\npoolscope_http_requests_in_flight 0\n");
+#define REQUEST(endpoint, method, code, count)                                     \
+	"poolscope_http_requests_total{endpoint=\"" endpoint "\",method=\"" method \
+	"\",code=\"" code "\"} " count "\n"
+	assert_has(text,
+		   "# TYPE poolscope_http_requests_total counter\n" REQUEST(
+			   "metrics", "GET", "200", "0") REQUEST("connections", "GET", "200", "0")
+			   REQUEST("metadata", "GET", "200", "0") REQUEST(
+				   "health", "GET", "200", "0") REQUEST("ready", "GET", "200", "0")
+				   REQUEST("index", "GET", "200", "0")
+					   REQUEST("other", "GET", "200", "0") "# HELP");
+	assert_int_equal(exposition_sum(text, "poolscope_http_request_duration_seconds_count", NULL,
+					&sum),
+			 REQUESTS_ENDPOINTS);
+#define REFUSED(cause) "poolscope_http_connections_refused_total{cause=\"" cause "\"} 0\n"
+	assert_has(text,
+		   REFUSED("full") REFUSED("address") REFUSED("evicted") REFUSED("header_timeout")
+			   REFUSED("write_timeout") REFUSED("idle_timeout") REFUSED("protocol"));
+	free(text);
+	pools_close(p);
+}
+
+static void an_endpoint_counts_what_it_answers(void **state)
+{
+	struct requests requests = {.in_flight = 2, .refused = {[REQUESTS_EVICTED] = 5}};
+	struct exposition_self self = self_full();
+	struct pools *p = pools_with_names(1);
+	char *text;
+
+	(void)state;
+	self.requests = &requests;
+	requests_done(&requests, REQUESTS_METRICS, REQUESTS_GET, 200, 30 * NSEC_PER_MSEC);
+	requests_done(&requests, REQUESTS_METRICS, REQUESTS_GET, 200, NSEC_PER_SEC / 2);
+	requests_done(&requests, REQUESTS_METRICS, REQUESTS_HEAD, 401, 1);
+	requests_done(&requests, REQUESTS_OTHER, REQUESTS_METHOD_OTHER, 418, 60 * NSEC_PER_SEC);
+	text = render(p, &self);
+	assert_valid(text);
+	assert_has(text, "\npoolscope_http_requests_in_flight 2\n");
+	assert_has(text,
+		   "\n" REQUEST("metrics", "GET", "200", "2") REQUEST("metrics", "HEAD", "401", "1")
+			   REQUEST("connections", "GET", "200", "0"));
+	assert_has(text, "\n" REQUEST("other", "GET", "200", "0")
+				 REQUEST("other", "other", "other", "1"));
+#define DURATION(le, n) \
+	"poolscope_http_request_duration_seconds_bucket{endpoint=\"metrics\",le=\"" le "\"} " n "\n"
+	assert_has(
+		text,
+		"# TYPE poolscope_http_request_duration_seconds histogram\n" DURATION("0.001", "1") DURATION(
+			"0.005",
+			"1") DURATION("0.01",
+				      "1") DURATION("0.025",
+						    "1") DURATION("0.05",
+								  "2") DURATION("0.1",
+										"2") DURATION("0.5",
+											      "3")
+			DURATION("1.0", "3") DURATION("5.0", "3") DURATION("30.0", "3") DURATION(
+				"+Inf",
+				"3") "poolscope_http_request_duration_seconds_sum{endpoint=\"metrics\"} 0.530000001\n"
+				     "poolscope_http_request_duration_seconds_count{endpoint=\"metrics\"} 3\n");
+	assert_has(
+		text,
+		"\npoolscope_http_request_duration_seconds_bucket{endpoint=\"other\",le=\"30.0\"} 0\n"
+		"poolscope_http_request_duration_seconds_bucket{endpoint=\"other\",le=\"+Inf\"} 1\n");
+	assert_has(text, "\npoolscope_http_connections_refused_total{cause=\"evicted\"} 5\n");
+	free(text);
+	pools_close(p);
+}
+
+static void what_the_daemon_itself_uses(void **state)
+{
+	struct usage usage = {
+		.cpu_ns = 1230000000,
+		.virtual_max_bytes = UINT64_MAX,
+		.max_fds = 1024,
+		.has_memory = true,
+		.has_fds = true,
+		.has_start = true,
+		.virtual_bytes = 40960000,
+		.resident_bytes = 8192000,
+		.open_fds = 17,
+		.start_realtime_ns = 1700000000250000000,
+	};
+	struct exposition_self self = self_full();
+	struct pools *p = pools_with_names(1);
+	char *text;
+
+	(void)state;
+	self.usage = &usage;
+	text = render(p, &self);
+	assert_valid(text);
+	assert_has(text, "# TYPE process_cpu_seconds_total counter\n"
+			 "process_cpu_seconds_total 1.23\n");
+	assert_has(text, "\nprocess_open_fds 17\n");
+	assert_has(text, "\nprocess_max_fds 1024\n");
+	assert_has(text, "\nprocess_virtual_memory_bytes 40960000\n");
+	assert_has(text, "\nprocess_virtual_memory_max_bytes 18446744073709551615\n");
+	assert_has(text, "\nprocess_resident_memory_bytes 8192000\n");
+	assert_has(text, "\nprocess_start_time_seconds 1700000000.25\n");
+	free(text);
+	text = render_as(EXPOSITION_OPENMETRICS, p, &self);
+	assert_has(text, "# TYPE process_cpu_seconds counter\n# UNIT process_cpu_seconds seconds\n"
+			 "process_cpu_seconds_total 1.23\n");
+	assert_has(text, "# UNIT process_resident_memory_bytes bytes\n");
+	free(text);
+	usage.has_memory = usage.has_fds = usage.has_start = false;
+	text = render(p, &self);
+	assert_valid(text);
+	assert_has(text, "\nprocess_cpu_seconds_total 1.23\n");
+	assert_lacks(text, "process_open_fds");
+	assert_lacks(text, "process_resident");
+	assert_lacks(text, "process_virtual_memory_bytes");
+	assert_lacks(text, "process_start");
 	free(text);
 	pools_close(p);
 }
@@ -601,6 +768,10 @@ int main(void)
 		cmocka_unit_test(an_inbound_series_has_its_own_families),
 		cmocka_unit_test(histograms_are_cumulative),
 		cmocka_unit_test(what_hangs_on_no_series),
+		cmocka_unit_test(runs_of_programs_are_shown_if_they_are_counted),
+		cmocka_unit_test(an_endpoint_that_nobody_asked),
+		cmocka_unit_test(an_endpoint_counts_what_it_answers),
+		cmocka_unit_test(what_the_daemon_itself_uses),
 		cmocka_unit_test(openmetrics_names_families_without_their_suffix),
 		cmocka_unit_test(nothing_to_show_leaves_families_out),
 		cmocka_unit_test(the_longest_names_fit),

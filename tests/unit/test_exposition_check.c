@@ -33,6 +33,19 @@ static const char good[] = HEAD(
 						    "gauge") "poolscope_peers_limit 128\n" HEAD("process_open_fds",
 												"gauge") "process_open_fds 1.5e+2\n";
 
+static void accepts_any_utf8(void **state)
+{
+	static const char text[] = HEAD(
+		"poolscope_listeners",
+		"gauge") "poolscope_listeners{process=\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80"
+			 "\xef\xbf\xbd\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\",server_port=\"1\"} 1\n";
+	char why[256] = "";
+
+	(void)state;
+	if (exposition_check(text, why, sizeof(why)))
+		fail_msg("%s", why);
+}
+
 static void accepts_what_the_contract_allows(void **state)
 {
 	char why[256] = "";
@@ -56,6 +69,30 @@ static const struct {
 	{HEAD("poolscope_peers_limit", "gauge") "poolscope_peers_limit 1\r\n",
 	 "line 3: control character 0x0d"},
 	{"# EOF\n", "line 1: a comment that is neither HELP nor TYPE"},
+	{HEAD("poolscope_listeners",
+	      "gauge") "poolscope_listeners{process=\"\xff\",server_port=\"1\"} 1\n",
+	 "line 3: 0xff is no UTF-8"},
+	{HEAD("poolscope_listeners",
+	      "gauge") "poolscope_listeners{process=\"\xc0\x80\",server_port=\"1\"} 1\n",
+	 "line 3: 0xc0 is no UTF-8"},
+	{HEAD("poolscope_listeners",
+	      "gauge") "poolscope_listeners{process=\"\xe2\x82\",server_port=\"1\"} 1\n",
+	 "line 3: 0xe2 is no UTF-8"},
+	{HEAD("poolscope_listeners",
+	      "gauge") "poolscope_listeners{process=\"\xed\xa0\x80\",server_port=\"1\"} 1\n",
+	 "line 3: 0xed is no UTF-8"},
+	{HEAD("poolscope_listeners",
+	      "gauge") "poolscope_listeners{process=\"\xf4\x90\x80\x80\",server_port=\"1\"} 1\n",
+	 "line 3: 0xf4 is no UTF-8"},
+	{HEAD("poolscope_listeners",
+	      "gauge") "poolscope_listeners{process=\"\x80\",server_port=\"1\"} 1\n",
+	 "line 3: 0x80 is no UTF-8"},
+	{HEAD("poolscope_http_requests_total",
+	      "counter") "poolscope_http_requests_total{endpoint=\"metrics\",method=\"GET\",code=\"418\"} 1\n",
+	 "line 3: poolscope_http_requests_total must not have code=\"418\""},
+	{HEAD("poolscope_records_refused_total",
+	      "counter") "poolscope_records_refused_total{cause=\"x\"} 1\n",
+	 "line 3: poolscope_records_refused_total must not have cause=\"x\""},
 	{HEAD("process_start_time_seconds", "gauge") "# UNIT process_start_time_seconds seconds\n",
 	 "line 3: a comment that is neither HELP nor TYPE"},
 	{"# HELP poolscope_peers_limit \"Text\".\n",
@@ -428,6 +465,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_what_the_contract_allows),
+		cmocka_unit_test(accepts_any_utf8),
 		cmocka_unit_test(refuses_every_breach_and_names_the_line),
 		cmocka_unit_test(openmetrics_is_read_as_strictly),
 		cmocka_unit_test(finds_samples_by_name_and_labels),
