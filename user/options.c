@@ -28,8 +28,9 @@ static const char *name_fault(const char *name)
 {
 	if (!*name)
 		return "the name is empty";
-	if (strlen(name) > SERIES_NAME_MAX)
-		return "the name is longer than " STRINGIFY(SERIES_NAME_MAX) " bytes";
+	if (series_name_bytes(name) > SERIES_NAME_MAX)
+		return "the name is longer than " STRINGIFY(
+			SERIES_NAME_MAX) " bytes (quotes and backslashes count twice)";
 	while (*name) {
 		size_t len = utf8_char(name);
 

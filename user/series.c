@@ -19,7 +19,7 @@
 #include "util.h"
 
 #define OVERFLOW_MAX (SERIES_NAMES_MAX * PS_DIRECTIONS)
-#define NAME_LABEL_MAX (sizeof("process=\"\"") + 2 * SERIES_NAME_MAX)
+#define NAME_LABEL_MAX (sizeof("process=\"\"") + SERIES_NAME_MAX)
 
 _Static_assert(sizeof(struct series) == 15 * 64, "a scrape copies it: at most 1 KiB each");
 _Static_assert(sizeof(struct series_key) == 22, "hashed and compared as bytes: no padding");
@@ -118,10 +118,9 @@ static void name_format(struct name *n)
 
 int series_name(struct series_table *t, const char *name)
 {
-	size_t len = strlen(name);
 	struct name *n;
 
-	if (!len || len > SERIES_NAME_MAX)
+	if (!*name || series_name_bytes(name) > SERIES_NAME_MAX)
 		return -EINVAL;
 	for (uint32_t i = 0; i < t->name_count; i++) {
 		if (!strcmp(t->names[i].text, name))
@@ -130,7 +129,7 @@ int series_name(struct series_table *t, const char *name)
 	if (t->name_count == SERIES_NAMES_MAX)
 		return -ENOSPC;
 	n = &t->names[t->name_count];
-	memcpy(n->text, name, len + 1);
+	strcpy(n->text, name);
 	name_format(n);
 	return (int)t->name_count++;
 }

@@ -15,10 +15,9 @@
 #include "poolscope/record.h"
 
 #define SERIES_NAMES_MAX 64 /* process names */
-#define SERIES_NAME_MAX 63 /* bytes of one */
+#define SERIES_NAME_MAX 63 /* bytes of one, as it stands in the label: see series_name_bytes() */
 #define SERIES_MAX_LIMIT 10000
-#define SERIES_LABELS_MAX \
-	320 /* label text with the name escaped, NUL included; asserted in series.c */
+#define SERIES_LABELS_MAX 256 /* label text, NUL included; asserted in series.c */
 
 struct series_key {
 	uint8_t peer[16];
@@ -62,6 +61,16 @@ struct series_table;
 int series_open(struct series_table **ret, uint32_t peers_max, uint32_t series_max,
 		const uint8_t hash_key[16]);
 void series_close(struct series_table *t);
+
+/* What a name takes in a label, where quotes, backslashes and line feeds are escaped by a second byte. */
+static inline size_t series_name_bytes(const char *name)
+{
+	size_t bytes = 0;
+
+	for (; *name; name++)
+		bytes += *name == '\\' || *name == '"' || *name == '\n' ? 2 : 1;
+	return bytes;
+}
 
 /*
  * Index of a process name, made on first use. -ENOSPC beyond SERIES_NAMES_MAX, -EINVAL if it is empty or too long; the name is

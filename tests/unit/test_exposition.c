@@ -9,6 +9,7 @@
 
 #include "exposition.h"
 #include "exposition_check.h"
+#include "listeners.h"
 #include "snapshot.h"
 #include "util.h"
 
@@ -553,14 +554,14 @@ static void the_longest_names_fit(void **state)
 {
 	struct exposition_self self = self_full();
 	struct pools *p = pools_with_names(10);
-	char name[SERIES_NAME_MAX + 1], version[300];
+	char name[SERIES_NAME_MAX / 2 + 1], version[300];
 	struct series_key key = {.server_port = 65535, .prefix_len = 127, .direction = PS_OUTBOUND};
 	uint32_t slot;
 	char *text;
 
 	(void)state;
-	memset(name, '"', SERIES_NAME_MAX);
-	name[SERIES_NAME_MAX] = '\0';
+	memset(name, '"', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
 	memset(version, 'v', sizeof(version) - 1);
 	version[sizeof(version) - 1] = '\0';
 	self.version = self.revision = self.libbpf = version;
@@ -577,6 +578,116 @@ static void the_longest_names_fit(void **state)
 	for (char *line = text; *line; line = strchr(line, '\n') + 1)
 		assert_true(strncmp(line, "poolscope_", 10) ||
 			    strcspn(line, "{ ") < 64); /* of the family's name */
+	free(text);
+	pools_close(p);
+}
+
+enum { DEFAULT_PEERS = 128, DEFAULT_SERIES = 512 };
+
+/*
+ * The bounds by default, all reached: as many names as there may be, each as long as it may be, inbound peers (which have the more lines) of
+ * the longest addresses, and all overflow series. The numbers have seven digits.
+ */
+static struct pools *pools_full_of_long_labels(void)
+{
+	struct pools_config config = {.peers_max = DEFAULT_PEERS, .series_max = DEFAULT_SERIES};
+	char name[SERIES_NAME_MAX + 1] = "";
+	struct pools *p;
+
+	histogram_bounds_handshake(&config.handshake);
+	histogram_bounds_lifetime(&config.lifetime);
+	memcpy(config.hash_key, hash_key, sizeof(hash_key));
+	assert_int_equal(pools_open(&p, &config), 0);
+	memset(name, '"', SERIES_NAME_MAX / 2);
+	for (uint32_t i = 0; i < SERIES_NAMES_MAX; i++) {
+		snprintf(name + SERIES_NAME_MAX / 2 - 1, 4, "n%02u", i);
+		assert_int_equal(pools_add_owner(p, i + 1, name), 0);
+	}
+	for (uint32_t i = 0; i < DEFAULT_SERIES + SERIES_NAMES_MAX * PS_DIRECTIONS; i++) {
+		struct series_key key = {.server_port = (uint16_t)(65535 - i / 256),
+					 .prefix_len = 127,
+					 .direction = i < DEFAULT_SERIES ? PS_INBOUND : i % 2,
+					 .name = i < DEFAULT_SERIES
+							 ? (uint8_t)(i % SERIES_NAMES_MAX)
+							 : (uint8_t)((i - DEFAULT_SERIES) / 2)};
+		struct series *s;
+		uint32_t slot;
+
+		memset(key.peer, 0xfe, sizeof(key.peer));
+		key.peer[15] = (uint8_t)i & 0xfe;
+		key.peer[13] = (uint8_t)(0x10 + i / 128);
+		assert_int_equal(series_get(pools_series(p), &key, &slot), 0);
+		assert_int_equal(slot, i);
+		s = series_at(pools_series(p), slot);
+		s->active = s->pending = s->stale = s->queued = 1000000;
+		for (uint64_t *number = &s->attempts; number < (uint64_t *)(s + 1); number++)
+			*number = 1000000;
+	}
+	return p;
+}
+
+/* All rows that do not hang on series, as many as there may be of each. */
+static struct exposition_self self_worst(void)
+{
+	static struct exposition_listener rows[LISTENERS_PORTS_MAX];
+	static struct exposition_process names[SERIES_NAMES_MAX];
+	static struct requests requests;
+	static struct usage usage = {.has_memory = true, .has_fds = true, .has_start = true};
+	struct exposition_self self = self_full();
+
+	for (uint16_t i = 0; i < LISTENERS_PORTS_MAX; i++)
+		rows[i] = (struct exposition_listener){
+			i % SERIES_NAMES_MAX, (uint16_t)(65535 - i), 1000, 1000, 1000000, 1000000};
+	for (uint16_t i = 0; i < SERIES_NAMES_MAX; i++)
+		names[i] = (struct exposition_process){i, 1000000};
+	memset(&requests.total, 1, sizeof(requests.total));
+	self.listeners = rows;
+	self.listener_count = ARRAY_SIZE(rows);
+	self.processes = names;
+	self.process_count = ARRAY_SIZE(names);
+	self.requests = &requests;
+	self.usage = &usage;
+	self.probe_stats = true;
+	return self;
+}
+
+static void the_worst_body_is_below_ten_mebibytes(void **state)
+{
+	struct pools *p = pools_full_of_long_labels();
+	struct exposition_self self = self_worst();
+	char *text = render(p, &self), *openmetrics = render_as(EXPOSITION_OPENMETRICS, p, &self);
+	size_t lines = 0;
+
+	(void)state;
+	assert_valid(text);
+	for (const char *line = text; *line; line = strchr(line, '\n') + 1)
+		lines += line[0] != '#';
+	print_message("# %zu samples: %zu bytes, as OpenMetrics %zu\n", lines, strlen(text),
+		      strlen(openmetrics));
+	assert_true(strlen(text) < 10 << 20);
+	assert_true(strlen(openmetrics) < 10 << 20);
+	free(text);
+	free(openmetrics);
+	pools_close(p);
+}
+
+/* Escaped, so that the lines stay lines. What no UTF-8 is, never comes so far (targets). */
+static void a_name_that_looks_like_a_sample_is_a_label(void **state)
+{
+	struct exposition_self self = self_full();
+	struct pools *p = pools_with_names(10);
+	struct series_key key = {
+		.server_port = 80, .prefix_len = 128, .direction = PS_INBOUND, .name = 2};
+	uint32_t slot;
+	char *text;
+
+	(void)state;
+	assert_int_equal(pools_add_owner(p, 3, "\"}\n evil 1"), 0);
+	assert_int_equal(series_get(pools_series(p), &key, &slot), 0);
+	text = render(p, &self);
+	assert_valid(text);
+	assert_has(text, "\npoolscope_connections_active{process=\"\\\"}\\n evil 1\",direction=");
+	assert_lacks(text, "\n evil");
 	free(text);
 	pools_close(p);
 }
@@ -775,6 +886,8 @@ int main(void)
 		cmocka_unit_test(openmetrics_names_families_without_their_suffix),
 		cmocka_unit_test(nothing_to_show_leaves_families_out),
 		cmocka_unit_test(the_longest_names_fit),
+		cmocka_unit_test(the_worst_body_is_below_ten_mebibytes),
+		cmocka_unit_test(a_name_that_looks_like_a_sample_is_a_label),
 		cmocka_unit_test(any_piece_size_gives_the_same_body),
 		cmocka_unit_test(order_is_stable_and_that_of_the_slots),
 		cmocka_unit_test(later_changes_do_not_show),

@@ -195,7 +195,9 @@ static void refuses_what_is_no_pid(void **state)
 	static const struct bad_value names[] = {
 		{"--pid", "12=", NULL, "the name is empty"},
 		{"--pid", "12=0123456789012345678901234567890123456789012345678901234567890123",
-		 NULL, "the name is longer than 63 bytes"},
+		 NULL, "the name is longer than 63 bytes (quotes and backslashes count twice)"},
+		{"--pid", "12=\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"",
+		 NULL, "the name is longer than 63 bytes (quotes and backslashes count twice)"},
 		{"--pid", "12=a\nb", "12=a?b", "the name has a control character"},
 		{"--pid", "12=a\x7f", "12=a?", "the name has a control character"},
 		{"--pid", "12=\xc2\x85", "12=?", "the name has a control character"},

@@ -108,25 +108,28 @@ static void label_text_names_the_series(void **state)
 static void names_are_escaped_and_found_again(void **state)
 {
 	struct series_table *t = table(128, 512);
-	char longest[SERIES_NAME_MAX + 2], want[2 * SERIES_NAME_MAX + 16] = "process=\"";
+	char longest[SERIES_NAME_MAX + 2], want[SERIES_NAME_MAX + 16] = "process=\"";
 	int name = series_name(t, "a\"b\\c\nd");
 
 	(void)state;
 	assert_int_equal(name, 0);
 	assert_string_equal(series_name_text(t, 0), "a\"b\\c\nd");
 	assert_string_equal(series_name_label(t, 0), "process=\"a\\\"b\\\\c\\nd\"");
-	memset(longest, '\\', sizeof(longest));
-	longest[SERIES_NAME_MAX] = '\0';
-	memset(want + 9, '\\', 2 * SERIES_NAME_MAX);
-	want[9 + 2 * SERIES_NAME_MAX] = '"';
-	want[10 + 2 * SERIES_NAME_MAX] = '\0';
+	memset(longest, '\\', SERIES_NAME_MAX / 2); /* each is two bytes of the label */
+	strcpy(longest + SERIES_NAME_MAX / 2, "x");
+	memset(want + 9, '\\', SERIES_NAME_MAX - 1);
+	strcpy(want + 9 + SERIES_NAME_MAX - 1, "x\"");
 	assert_int_equal(series_name(t, longest), 1);
 	assert_string_equal(series_name_label(t, 1), want);
 	assert_int_equal(series_name(t, "a\"b\\c\nd"), 0);
 	assert_int_equal(series_names(t), 2);
-	longest[SERIES_NAME_MAX] = '\\';
+	strcpy(longest + SERIES_NAME_MAX / 2, "\n");
+	assert_int_equal(series_name(t, longest), -EINVAL);
+	memset(longest, 'x', SERIES_NAME_MAX + 1);
 	longest[SERIES_NAME_MAX + 1] = '\0';
 	assert_int_equal(series_name(t, longest), -EINVAL);
+	longest[SERIES_NAME_MAX] = '\0';
+	assert_int_equal(series_name(t, longest), 2);
 	assert_int_equal(series_name(t, ""), -EINVAL);
 	series_close(t);
 }
