@@ -23,7 +23,6 @@
 /* Connections mirrored at once; an entry costs about 100 bytes when it is used. */
 #define TRACKED_MAX 262144
 #define HEALTHY_NS (5 * NSEC_PER_SEC)
-#define PEERS_TTL_NS (3600 * NSEC_PER_SEC)
 #define EXPIRE_SLOTS 256 /* per tick: the default table within 0.3 s, the largest within 4 s */
 #define ORPHAN_OWNERS_MAX 16
 struct daemon {
@@ -261,7 +260,7 @@ static int open_engine(struct daemon *d, const struct options *options)
 	struct pools_config config = {
 		.peers_max = options->peers_max,
 		.series_max = options->series_max,
-		.ttl_ns = PEERS_TTL_NS,
+		.ttl_ns = options->peers_ttl_ns,
 		.handshake = options->handshake,
 		.lifetime = options->lifetime,
 		.aggregate_count = options->aggregate_count,
@@ -321,31 +320,43 @@ static enum exit_code attach_targets(struct daemon *d, const struct options *opt
 	return EXIT_OK;
 }
 
-enum exit_code daemon_open(struct daemon **ret, const struct options *options,
-			   const struct support *support, char *why, size_t why_size)
+static enum exit_code open_kernel(struct daemon *d, const struct options *options,
+				  const struct support *support, char *why, size_t why_size)
 {
 	struct probes_config config = {.ring_bytes = options->ring_bytes,
 				       .optmem_max = support->optmem_max,
 				       .preemptible = support->preemptible};
+	enum exit_code code = choose_accept(options, support, &config, why, why_size);
+	int err;
+
+	if (code)
+		return code;
+	err = probes_open(&d->probes, &config, why, why_size);
+	if (is_shortage(err))
+		return EXIT_RUNTIME;
+	if (err)
+		return err == -EPERM || err == -EACCES ? EXIT_PRIVILEGE : EXIT_KERNEL;
+	err = options->probe_stats ? probes_enable_stats(d->probes) : 0;
+	if (err) {
+		snprintf(why, why_size, "--probe-stats: %s%s", strerror(-err),
+			 err == -EPERM ? " (it takes CAP_SYS_ADMIN)" : "");
+		return err == -EPERM ? EXIT_PRIVILEGE : EXIT_KERNEL;
+	}
+	return check_accept(d, options, support, why, why_size);
+}
+
+enum exit_code daemon_open(struct daemon **ret, const struct options *options,
+			   const struct support *support, char *why, size_t why_size)
+{
 	struct daemon *d = calloc(1, sizeof(*d));
 	enum exit_code code = EXIT_RUNTIME;
-	int err;
 
 	snprintf(why, why_size, "out of memory");
 	if (!d)
 		return EXIT_RUNTIME;
 	if (open_engine(d, options))
 		goto fail;
-	code = choose_accept(options, support, &config, why, why_size);
-	if (code)
-		goto fail;
-	err = probes_open(&d->probes, &config, why, why_size);
-	code = err == -EPERM || err == -EACCES ? EXIT_PRIVILEGE : EXIT_KERNEL;
-	if (is_shortage(err))
-		code = EXIT_RUNTIME;
-	if (err)
-		goto fail;
-	code = check_accept(d, options, support, why, why_size);
+	code = open_kernel(d, options, support, why, why_size);
 	if (code)
 		goto fail;
 	code = EXIT_RUNTIME;

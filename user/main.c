@@ -38,10 +38,14 @@ struct program {
 static void reload(struct program *p)
 {
 	char why[WHY_BYTES];
+	struct timespec now;
 	int err;
 
 	notify_reloading(p->notify, util_now_ns());
 	err = web_load(p->http, p->options, why, sizeof(why));
+	clock_gettime(CLOCK_REALTIME, &now);
+	daemon_set_reload(p->daemon, !err,
+			  (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec);
 	if (err)
 		log_error("cannot reload, going on with what was read before: %s", why);
 	else
@@ -220,6 +224,7 @@ static enum exit_code run(struct program *p)
 {
 	int err;
 
+	daemon_set_requests(p->daemon, http_requests(p->http));
 	announce(p);
 	err = loop_run(p->loop);
 	if (!err)
