@@ -111,7 +111,8 @@ static void inbound_peers_are_folded_into_their_prefix(void **state)
 /* Scenario 38, with addresses that exist; a million that do not are in tests/unit/test_flood.c. */
 static void ten_thousand_peers_cannot_grow_the_table(void **state)
 {
-	enum { peers = 10000, bound = 128 };
+	enum { bound = 128 };
+	const int peers = traffic_volume(10000);
 	struct scene *s = *state;
 	struct traffic_shared *shared = traffic_shared();
 	struct actor *server = scene_actor(s, "server"), *stranger = scene_actor(s, NULL);
