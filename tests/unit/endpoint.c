@@ -102,14 +102,19 @@ struct http_config base_config(void)
 	};
 }
 
+static socklen_t length_of(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_UNIX)
+		return sizeof(struct sockaddr_un);
+	return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+					      : sizeof(struct sockaddr_in);
+}
+
 void add_listener(struct http_config *config, const struct sockaddr_storage *address,
 		  const char *text)
 {
-	bool v6 = address->ss_family == AF_INET6;
-
 	config->listen[config->listen_count].address = *address;
-	config->listen[config->listen_count].len = v6 ? sizeof(struct sockaddr_in6)
-						      : sizeof(struct sockaddr_in);
+	config->listen[config->listen_count].len = length_of(address);
 	config->listen[config->listen_count].text = text;
 	config->listen_count++;
 }
@@ -177,12 +182,8 @@ struct http *open_tls_server(const struct certificate *certificate)
 
 bool client_try_connect(struct client *c, const struct sockaddr_storage *address)
 {
-	socklen_t len = address->ss_family == AF_UNIX	 ? sizeof(struct sockaddr_un)
-			: address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-							 : sizeof(struct sockaddr_in);
-
 	*c = (struct client){.fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-	if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)address, len) < 0) {
+	if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)address, length_of(address)) < 0) {
 		close(c->fd);
 		return false;
 	}

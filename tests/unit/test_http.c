@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The endpoint: routes, formats, connections, listeners. Who may come in and for how long is in test_http_limits.c, who may
- * ask in test_http_table.c.
+ * The endpoint: routes, formats, connections. Where it listens is in test_http_listen.c, who may come in and for how long in
+ * test_http_limits.c, who may ask in test_http_table.c.
  */
 #include "endpoint.h"
 
@@ -719,137 +719,6 @@ static void garbage_is_refused_in_silence(void **state)
 	http_close(h);
 }
 
-/* ---- listeners ---- */
-
-static void a_port_in_use_is_named(void **state)
-{
-	struct http *first = open_server(), *second = NULL;
-	struct sockaddr_storage taken = v4_address(INADDR_LOOPBACK, http_port(first, 0));
-	struct http_config config = base_config();
-	char why[256], expected[256];
-	int before = open_fds();
-
-	(void)state;
-	add_listener(&config, &taken, "127.0.0.1:taken");
-	assert_int_equal(http_open(&second, &config, why, sizeof(why)), -EADDRINUSE);
-	snprintf(expected, sizeof(expected), "cannot listen on 127.0.0.1:taken: %s",
-		 strerror(EADDRINUSE));
-	assert_string_equal(why, expected);
-	assert_null(second);
-	assert_int_equal(open_fds(), before);
-	http_close(first);
-}
-
-static void an_address_of_another_host_is_named(void **state)
-{
-	struct sockaddr_storage good = v4_address(INADDR_LOOPBACK, 0),
-				elsewhere = v4_address(0xc0000201, 0);
-	struct http_config config = base_config();
-	char why[256], expected[256];
-	struct http *h = NULL;
-	int before = open_fds();
-
-	(void)state;
-	config.allow_unauthenticated = true;
-	add_listener(&config, &good, "127.0.0.1:0");
-	add_listener(&config, &elsewhere, "192.0.2.1:0");
-	assert_int_equal(http_open(&h, &config, why, sizeof(why)), -EADDRNOTAVAIL);
-	snprintf(expected, sizeof(expected), "cannot listen on 192.0.2.1:0: %s",
-		 strerror(EADDRNOTAVAIL));
-	assert_string_equal(why, expected);
-	assert_null(h);
-	assert_int_equal(open_fds(), before);
-}
-
-static void a_port_can_be_taken_again_at_once(void **state)
-{
-	struct http *h = open_server();
-	struct sockaddr_storage same = v4_address(INADDR_LOOPBACK, http_port(h, 0));
-	struct http_config config = base_config();
-	struct client c = ask_for(h, "GET", "/-/ready");
-
-	(void)state;
-	/* The server closed first: its side is in TIME_WAIT. */
-	assert_int_equal(c.end, END_CLOSED);
-	client_close(&c);
-	http_close(h);
-	add_listener(&config, &same, "same");
-	h = open_config(&config);
-	assert_int_equal(http_port(h, 0), ntohs(((struct sockaddr_in *)&same)->sin_port));
-	http_close(h);
-}
-
-static bool have_ipv6(void)
-{
-	struct sockaddr_storage local = v6_address(&in6addr_loopback, 0);
-	int fd = socket(AF_INET6, SOCK_STREAM, 0);
-	bool have = fd >= 0 &&
-		    bind(fd, (struct sockaddr *)&local, sizeof(struct sockaddr_in6)) == 0;
-
-	close(fd);
-	return have;
-}
-
-static bool served_at(struct http *h, const struct sockaddr_storage *address)
-{
-	struct client c;
-	bool served;
-
-	if (!client_try_connect(&c, address))
-		return false;
-	client_send(&c, "GET /-/ready HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-	TURN_UNTIL(h, &c, c.end != END_OPEN);
-	served = status_of(&c) == 200;
-	client_close(&c);
-	return served;
-}
-
-static void listens_on_ipv6_and_ipv4_side_by_side(void **state)
-{
-	struct sockaddr_storage v4 = v4_address(INADDR_LOOPBACK, 0),
-				v6 = v6_address(&in6addr_loopback, 0), other;
-	struct http_config config = base_config();
-	struct http *h;
-
-	(void)state;
-	if (!have_ipv6())
-		skip_because("this machine has no ::1");
-	fake.ready = true;
-	add_listener(&config, &v4, "127.0.0.1:0");
-	add_listener(&config, &v6, "[::1]:0");
-	h = open_config(&config);
-	assert_int_not_equal(http_port(h, 0), 0);
-	assert_int_not_equal(http_port(h, 1), 0);
-	assert_int_equal(http_port(h, 2), 0);
-	v4 = v4_address(INADDR_LOOPBACK, http_port(h, 0));
-	assert_true(served_at(h, &v4));
-	v6 = v6_address(&in6addr_loopback, http_port(h, 1));
-	assert_true(served_at(h, &v6));
-	other = v4_address(INADDR_LOOPBACK, http_port(h, 1));
-	assert_false(served_at(h, &other));
-	http_close(h);
-}
-
-static void the_unspecified_address_is_every_address(void **state)
-{
-	struct sockaddr_storage any = v6_address(&in6addr_any, 0), v4, v6;
-	struct http_config config = base_config();
-	struct http *h;
-
-	(void)state;
-	if (!have_ipv6())
-		skip_because("this machine has no ::1");
-	fake.ready = true;
-	config.allow_unauthenticated = true;
-	add_listener(&config, &any, ":0");
-	h = open_config(&config);
-	v4 = v4_address(INADDR_LOOPBACK, http_port(h, 0));
-	assert_true(served_at(h, &v4));
-	v6 = v6_address(&in6addr_loopback, http_port(h, 0));
-	assert_true(served_at(h, &v6));
-	http_close(h);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -877,11 +746,6 @@ int main(void)
 		cmocka_unit_test(closing_the_endpoint_ends_what_is_open),
 		cmocka_unit_test(a_lack_of_descriptors_does_not_make_it_spin),
 		cmocka_unit_test(garbage_is_refused_in_silence),
-		cmocka_unit_test(a_port_in_use_is_named),
-		cmocka_unit_test(an_address_of_another_host_is_named),
-		cmocka_unit_test(a_port_can_be_taken_again_at_once),
-		cmocka_unit_test(listens_on_ipv6_and_ipv4_side_by_side),
-		cmocka_unit_test(the_unspecified_address_is_every_address),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
