@@ -27,6 +27,24 @@ bool listen_remote(const struct sockaddr_storage *address)
 	return address->ss_family != AF_UNIX && !address_is_loopback(address);
 }
 
+const uint8_t *listen_limited(const struct sockaddr_storage *address, uint8_t ret[16])
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+
+	memset(ret, 0, 16);
+	if (address->ss_family == AF_INET6) {
+		memcpy(ret, &v6->sin6_addr, 16);
+	} else {
+		ret[10] = ret[11] = 0xff;
+		memcpy(ret + 12, &v4->sin_addr, 4);
+	}
+	if (!listen_remote(address) ||
+	    (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ret) && ret[12] == IN_LOOPBACKNET))
+		return NULL;
+	return ret;
+}
+
 static int set_options(int fd, int family)
 {
 	int on = 1, off = 0;

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -241,25 +240,6 @@ static void look_at(struct sessions *s, int slot)
 		clients_begin(&s->clients, slot, s->now_ns);
 }
 
-/* The address to limit by, in 16 bytes; NULL: it is not limited. */
-static const uint8_t *limited_address(const struct sockaddr_storage *address, uint8_t ret[16])
-{
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-
-	memset(ret, 0, 16);
-	if (address->ss_family == AF_INET6) {
-		memcpy(ret, &v6->sin6_addr, 16);
-	} else {
-		ret[10] = ret[11] = 0xff;
-		memcpy(ret + 12, &v4->sin_addr, 4);
-	}
-	if (!listen_remote(address) ||
-	    (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ret) && ret[12] == IN_LOOPBACKNET))
-		return NULL;
-	return ret;
-}
-
 /* Whether there is a place for one more, for which one that is in may have to go. */
 static bool make_room(struct sessions *s, const uint8_t *address)
 {
@@ -285,7 +265,7 @@ static int watch(const struct sessions *s, int fd, uint32_t events, uint64_t dat
 void sessions_take(struct sessions *s, int fd, const struct sockaddr_storage *from, bool local)
 {
 	uint8_t bytes[16];
-	const uint8_t *address = local ? NULL : limited_address(from, bytes);
+	const uint8_t *address = local ? NULL : listen_limited(from, bytes);
 	struct session *c;
 	int slot;
 

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "listen.h"
 #include "util.h"
 
 /* ---- TCP ---- */
@@ -431,6 +432,32 @@ static void what_other_hosts_reach_needs_a_token_or_a_word(void **state)
 	}
 }
 
+static void a_client_is_limited_by_its_address_unless_it_is_loopback(void **state)
+{
+	static const struct in6_addr mapped_loopback = {{{[10] = 0xff, 0xff, 127, 1, 2, 3}}},
+				     mapped = {{{[10] = 0xff, 0xff, 192, 0, 2, 1}}},
+				     global = {{{0x20, 0x01, 0x0d, 0xb8, [15] = 1}}};
+	const struct {
+		struct sockaddr_storage address;
+		const struct in6_addr *limited; /* NULL: not at all */
+	} rows[] = {
+		{v4_address(INADDR_LOOPBACK, 1), NULL},	 {v4_address(0x7f010203, 1), NULL},
+		{v4_address(0xc0000201, 1), &mapped},	 {v6_address(&in6addr_loopback, 1), NULL},
+		{v6_address(&mapped_loopback, 1), NULL}, {v6_address(&mapped, 1), &mapped},
+		{v6_address(&global, 1), &global},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t bytes[16];
+		const uint8_t *limited = listen_limited(&rows[i].address, bytes);
+
+		assert_int_equal(limited != NULL, rows[i].limited != NULL);
+		if (limited)
+			assert_memory_equal(limited, rows[i].limited, 16);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +475,7 @@ int main(void)
 		cmocka_unit_test(a_socket_that_is_handed_over_serves_beside_the_others),
 		cmocka_unit_test(what_does_not_listen_is_refused),
 		cmocka_unit_test(what_other_hosts_reach_needs_a_token_or_a_word),
+		cmocka_unit_test(a_client_is_limited_by_its_address_unless_it_is_loopback),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
