@@ -37,7 +37,7 @@ BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libgn
 TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl systemd procps
 FRESH_PACKAGES := debootstrap
 FUZZ_PACKAGES := libclang-rt-14-dev
-VM_PACKAGES := qemu-system-x86 busybox-static cpio xz-utils
+VM_PACKAGES := qemu-system-x86 busybox-static cpio xz-utils openssl
 
 # Installs those of $(1) that are missing; not as root: says which and stops. Asking costs 15 ms, so no stamp can be wrong.
 define require
