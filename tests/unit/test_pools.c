@@ -693,6 +693,75 @@ static void expiry_looks_at_so_many_slots_and_goes_on_there(void **state)
 	assert_int_equal(pools_expire(p, 4), 0);
 }
 
+struct life {
+	struct pools_state state;
+	struct ps_record record;
+	struct series_key birth, holder; /* of the slots that the state names */
+};
+
+/* One step of a random life: it begins, is accepted by another, closed by its peer, ends. */
+static void life_step(struct pools *p, struct life *life, uint32_t random)
+{
+	struct ps_record *r = &life->record;
+
+	if (life->state.phase == PS_PHASE_NONE) {
+		*r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED);
+		r->peer[15] = (uint8_t)(random % 8);
+	} else if (random % 4 == 0 && !r->accepted_ns) {
+		r->accepted_ns = T0 + NSEC_PER_SEC;
+		r->owner = random % 8 ? WORKER : STRANGER;
+		if (r->phase == PS_PHASE_ESTABLISHED)
+			r->flags |= PS_HANDED;
+	} else if (random % 4 == 1) {
+		r->phase = PS_PHASE_STALE;
+	} else if (random % 4 == 2) {
+		r->phase = PS_PHASE_ENDED;
+	}
+	pools_account(p, &life->state, r);
+	if (life->state.birth)
+		life->birth = nth(p, life->state.birth - 1)->key;
+	if (life->state.holder)
+		life->holder = nth(p, life->state.holder - 1)->key;
+	if (life->state.phase == PS_PHASE_ENDED)
+		*life = (struct life){};
+}
+
+static void assert_keeps_its_series(struct pools *p, const struct life *life)
+{
+	const struct pools_state *st = &life->state;
+
+	if (st->birth) {
+		assert_non_null(nth(p, st->birth - 1)->labels);
+		assert_memory_equal(&nth(p, st->birth - 1)->key, &life->birth, sizeof(life->birth));
+	}
+	if (st->holder) {
+		assert_non_null(nth(p, st->holder - 1)->labels);
+		assert_memory_equal(&nth(p, st->holder - 1)->key, &life->holder,
+				    sizeof(life->holder));
+	}
+}
+
+/* Peers come and go in a table that is too small for them, and series are dropped as soon as may be. */
+static void no_live_connection_ever_loses_its_series(void **state)
+{
+	struct pools *p = pools_that_expire(state, 5);
+	struct life lives[12] = {};
+	uint64_t seed = 1, now_ns = T0;
+	uint32_t dropped = 0;
+
+	for (int step = 0; step < 200000; step++) {
+		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+		life_step(p, &lives[(seed >> 33) % ARRAY_SIZE(lives)], (uint32_t)(seed >> 40));
+		if (seed >> 60 == 0)
+			now_ns += TTL;
+		dropped += expire_at(p, now_ns);
+		for (size_t i = 0; i < ARRAY_SIZE(lives); i++)
+			assert_keeps_its_series(p, &lives[i]);
+		assert_true(series_count(pools_series(p)) <= 12); /* two names, 5 and 1 each */
+	}
+	assert_true(dropped > 1000);
+}
+
 static void without_a_ttl_nothing_goes(void **state)
 {
 	struct ps_record r = record(PS_INBOUND, PS_PHASE_ENDED, PS_OPENED);
@@ -770,6 +839,7 @@ int main(void)
 		POOLS_TEST(a_dropped_slot_serves_another_key),
 		POOLS_TEST(the_overflow_series_stays_and_gets_less),
 		POOLS_TEST(expiry_looks_at_so_many_slots_and_goes_on_there),
+		POOLS_TEST(no_live_connection_ever_loses_its_series),
 		POOLS_TEST(without_a_ttl_nothing_goes),
 		POOLS_TEST(owners_have_one_name_for_good),
 		cmocka_unit_test(refuses_a_bad_configuration),
