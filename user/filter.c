@@ -72,6 +72,7 @@ static const int allowed[] = {
 	SCMP_SYS(getuid),
 	SCMP_SYS(geteuid),
 	SCMP_SYS(uname),
+	SCMP_SYS(sysinfo), /* glibc: qsort() of a long array */
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(exit),
@@ -99,12 +100,14 @@ struct condition {
 		.argument = (n), .mask = (unsigned int)(bits), .value = 0 \
 	}
 
-/* One row each; several rows of one call are alternatives. */
-static const struct {
+struct rule {
 	int call;
 	unsigned int count;
 	struct condition of[CONDITIONS_MAX];
-} allowed_if[] = {
+};
+
+/* Several rows of one call are alternatives. */
+static const struct rule allowed_if[] = {
 	/* for reading only; __O_TMPFILE is in O_TMPFILE */
 	{SCMP_SYS(openat),
 	 1,
@@ -139,20 +142,25 @@ static const struct {
 	{SCMP_SYS(bpf), 1, {IS(0, BPF_OBJ_GET_INFO_BY_FD)}},
 };
 
-/* Refused, but no reason to die: removing the file of a listening socket is tried at the end. */
-static const int refused[] = {SCMP_SYS(unlink), SCMP_SYS(unlinkat)};
+/* Refused, but no reason to die. */
+static const struct rule refused[] = {
+	/* http_close() tries to remove the file of a listening socket */
+	{SCMP_SYS(unlink), 0, {}},
+	{SCMP_SYS(unlinkat), 0, {}},
+	/* a GnuTLS whose configuration says "ktls = true" */
+	{SCMP_SYS(setsockopt), 2, {IS(1, IPPROTO_TCP), IS(2, TCP_ULP)}},
+};
 
-static int add_conditional(scmp_filter_ctx context, size_t row)
+static int add_rule(scmp_filter_ctx context, uint32_t action, const struct rule *rule)
 {
 	struct scmp_arg_cmp args[CONDITIONS_MAX];
 
-	for (unsigned int i = 0; i < allowed_if[row].count; i++) {
-		const struct condition *c = &allowed_if[row].of[i];
+	for (unsigned int i = 0; i < rule->count; i++) {
+		const struct condition *c = &rule->of[i];
 
 		args[i] = SCMP_CMP(c->argument, SCMP_CMP_MASKED_EQ, c->mask, c->value);
 	}
-	return seccomp_rule_add_array(context, SCMP_ACT_ALLOW, allowed_if[row].call,
-				      allowed_if[row].count, args);
+	return seccomp_rule_add_array(context, action, rule->call, rule->count, args);
 }
 
 static int add_rules(scmp_filter_ctx context)
@@ -162,9 +170,9 @@ static int add_rules(scmp_filter_ctx context)
 	for (size_t i = 0; i < ARRAY_SIZE(allowed) && !err; i++)
 		err = seccomp_rule_add(context, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(allowed_if) && !err; i++)
-		err = add_conditional(context, i);
+		err = add_rule(context, SCMP_ACT_ALLOW, &allowed_if[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(refused) && !err; i++)
-		err = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
+		err = add_rule(context, SCMP_ACT_ERRNO(EPERM), &refused[i]);
 	return err;
 }
 

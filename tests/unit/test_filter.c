@@ -363,6 +363,22 @@ static void memory_is_taken_and_given_back(void)
 	}
 }
 
+static int descending(const void *a, const void *b)
+{
+	return *(const int *)b - *(const int *)a;
+}
+
+/* glibc asks how much memory there is before it takes some to sort in. */
+static void a_long_array_is_sorted(void)
+{
+	static int numbers[5000];
+
+	for (int i = 0; i < 5000; i++)
+		numbers[i] = i;
+	qsort(numbers, 5000, sizeof(numbers[0]), descending);
+	must(numbers[0] == 4999 && numbers[4999] == 0);
+}
+
 static void connections_work(void)
 {
 	int on = 1;
@@ -386,6 +402,12 @@ static void no_address_fits_beside_a_bare_family(void)
 {
 	must(connect(stray, (struct sockaddr *)&listening, sizeof(sa_family_t)) < 0 &&
 	     errno == EINVAL);
+}
+
+/* What a GnuTLS that is told so by its configuration tries after each handshake. */
+static void tls_in_the_kernel_is_refused_softly(void)
+{
+	must(setsockopt(tcp, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0 && errno == EPERM);
 }
 
 static void removing_a_file_fails_softly(void)
@@ -428,9 +450,11 @@ static void what_serving_needs_passes(void **state)
 	static const struct calls table[] = {
 		row(files_are_read),
 		row(memory_is_taken_and_given_back),
+		row(a_long_array_is_sorted),
 		row(connections_work),
 		row(a_connection_is_reset_by_a_bare_family),
 		row(no_address_fits_beside_a_bare_family),
+		row(tls_in_the_kernel_is_refused_softly),
 		row(removing_a_file_fails_softly),
 		row(what_is_held_of_bpf_is_used),
 		row(clocks_and_limits_are_read),
