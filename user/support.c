@@ -221,16 +221,21 @@ static void read_release(char ret[65])
 	snprintf(ret, 65, "%s", uname(&uts) ? "unknown" : uts.release);
 }
 
+static bool read_line(const char *path, char *line, int size)
+{
+	_cleanup_fclose_ FILE *file = fopen(path, "re");
+
+	return file && fgets(line, size, file);
+}
+
 /* "none [integrity] confidentiality": the mode in force stands in brackets. */
 static void read_lockdown(char ret[24])
 {
-	_cleanup_fclose_ FILE *file = fopen("/sys/kernel/security/lockdown", "re");
-	char line[64] = "";
-	const char *mode;
+	char line[64];
+	const char *mode = NULL;
 
-	if (file && !fgets(line, sizeof(line), file))
-		line[0] = '\0';
-	mode = strchr(line, '[');
+	if (read_line("/sys/kernel/security/lockdown", line, sizeof(line)))
+		mode = strchr(line, '[');
 	if (!mode || sscanf(mode, "[%23[a-z]]", ret) != 1)
 		ret[0] = '\0';
 }
