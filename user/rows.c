@@ -70,6 +70,8 @@ static bool make_room(struct rows *r)
 
 	if (r->count < r->cap)
 		return true;
+	if (cap > r->query.limit)
+		cap = r->query.limit;
 	at = realloc(r->at, cap * sizeof(*at));
 	if (!at)
 		return false;
