@@ -18,6 +18,8 @@ struct body_request {
 /*
  * open: 0; -EINVAL: the query is not understood (400); -EBUSY: not now, come again in a second (503); any other -errno: 500.
  * read: up to `max` further bytes, 0 at the end, -errno; after an error the connection is reset.
+ *	A body that needs long for its next bytes gives 1 to 15 that mean nothing (white space, say) every few milliseconds: so
+ *	short a read is sent at once, also through a compressor, and the loop turns.
  * close: once for each body that was opened, whatever became of the connection. A HEAD opens none.
  */
 struct body_ops {

@@ -18,6 +18,8 @@
 #define MEMORY_LEVEL 8 /* zlib's default */
 /* Of the body, in one call: a text that shrinks a hundredfold must not hold up the loop until `max` bytes are full. */
 #define TURN_BYTES (256 * 1024)
+/* A body that gives less than this works on more, and wants the loop to turn meanwhile (body.h). */
+#define SHORT_BYTES 16
 
 struct gzip {
 	z_stream z;
@@ -25,6 +27,7 @@ struct gzip {
 	void *body;
 	ssize_t error;
 	bool body_ended, ended;
+	bool body_works; /* its last read was a short one */
 	unsigned char in[32 * 1024];
 };
 
@@ -63,8 +66,16 @@ static void refill(struct gzip *g)
 		return;
 	}
 	g->body_ended = n == 0;
+	g->body_works = n > 0 && n < SHORT_BYTES;
 	g->z.next_in = g->in;
 	g->z.avail_in = (uInt)n;
+}
+
+static int flush_mode(const struct gzip *g)
+{
+	if (g->body_ended)
+		return Z_FINISH;
+	return g->body_works ? Z_SYNC_FLUSH : Z_NO_FLUSH;
 }
 
 ssize_t gzip_read(struct gzip *g, char *out, size_t max)
@@ -82,11 +93,13 @@ ssize_t gzip_read(struct gzip *g, char *out, size_t max)
 		if (g->error)
 			return g->error;
 		taken += g->z.avail_in;
-		result = deflate(&g->z, g->body_ended ? Z_FINISH : Z_NO_FLUSH);
+		result = deflate(&g->z, flush_mode(g));
 		taken -= g->z.avail_in;
 		if (result != Z_OK && result != Z_STREAM_END)
 			g->error = -EIO;
 		g->ended = result == Z_STREAM_END;
+		if (g->body_works && !g->z.avail_in)
+			break; /* the flush has given some bytes */
 	}
 	return g->error ? g->error : (ssize_t)(room - g->z.avail_out);
 }

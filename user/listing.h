@@ -34,8 +34,8 @@ struct listing;
 int listing_open(struct listing **ret, struct listing_source *source, const char *query,
 		 uint64_t now_ns);
 /*
- * As read() and close() of struct body_ops. A call takes some 2 ms: while the kernel is read it gives a newline, which JSON
- * skips, so the body must not go through a compressor that waits for more.
+ * As read() and close() of struct body_ops. A call takes some 2 ms, at most 5: while the kernel is read it gives a newline,
+ * which JSON skips.
  */
 ssize_t listing_read(void *listing, char *out, size_t max);
 void listing_close(void *listing);

@@ -15,6 +15,8 @@
 
 struct fake {
 	size_t total, given, fail_at;
+	size_t each; /* at most so many in one read; 0: as many as fit */
+	size_t reads;
 	bool random;
 	uint64_t seed;
 };
@@ -35,6 +37,9 @@ static ssize_t fake_read(void *body, char *out, size_t max)
 
 	if (f->given >= f->fail_at)
 		return -ENOMEM;
+	if (f->each && n > f->each)
+		n = f->each;
+	f->reads++;
 	for (size_t i = 0; i < n; i++)
 		out[i] = byte_at(f, f->given + i);
 	f->given += n;
@@ -168,6 +173,34 @@ static void one_call_takes_a_bounded_part_of_the_body(void **state)
 	assert_true(calls > 10);
 }
 
+/* Its few bytes tell the client nothing, but each call must be one slice of its work, and 0 would be the end. */
+static void a_body_that_works_on_more_is_asked_once_in_a_call(void **state)
+{
+	struct fake f = {.total = 1000, .fail_at = SIZE_MAX, .each = 1};
+	unsigned char *text = malloc(ROOM), packed[65536];
+	size_t at = 0, len;
+	struct gzip *g;
+	ssize_t n;
+
+	(void)state;
+	assert_non_null(text);
+	assert_int_equal(gzip_open(&g, fake_read, &f), 0);
+	for (size_t i = 1; i <= f.total; i++) {
+		n = gzip_read(g, (char *)packed + at, sizeof(packed) - at);
+		assert_true(n > 0);
+		assert_int_equal(f.reads, i);
+		at += (size_t)n;
+	}
+	n = gzip_read(g, (char *)packed + at, sizeof(packed) - at);
+	assert_true(n > 0);
+	at += (size_t)n;
+	assert_int_equal(gzip_read(g, (char *)packed + at, sizeof(packed) - at), 0);
+	gzip_close(g);
+	assert_int_equal(inflate_all(packed, at, text, &len), Z_STREAM_END);
+	assert_int_equal(len, f.total);
+	free(text);
+}
+
 static void closing_early_leaks_nothing(void **state)
 {
 	struct fake f = {.total = 1024 * 1024, .fail_at = SIZE_MAX};
@@ -189,6 +222,7 @@ int main(void)
 		cmocka_unit_test(the_header_says_gzip_at_the_fastest_level),
 		cmocka_unit_test(a_body_that_fails_is_never_complete),
 		cmocka_unit_test(one_call_takes_a_bounded_part_of_the_body),
+		cmocka_unit_test(a_body_that_works_on_more_is_asked_once_in_a_call),
 		cmocka_unit_test(closing_early_leaks_nothing),
 	};
 
