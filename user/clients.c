@@ -24,22 +24,22 @@ static unsigned int count_from(const struct clients *t, const uint8_t *address)
 	return n;
 }
 
-/* Who is longest in this phase, or -1. */
-static int oldest(const struct clients *t, enum client_phase phase)
+/* Who is longest in this phase, of those whose grace is over by `grace_ns`; or -1. */
+static int oldest(const struct clients *t, enum client_phase phase, uint64_t grace_ns)
 {
 	int found = -1;
 
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		const struct client_row *c = &t->of[i];
 
-		if (c->phase == phase && !c->ending &&
+		if (c->phase == phase && !c->ending && c->grace_ns <= grace_ns &&
 		    (found < 0 || c->since_ns < t->of[found].since_ns))
 			found = i;
 	}
 	return found;
 }
 
-int clients_admit(const struct clients *t, const uint8_t *address, int *ret_victim)
+int clients_admit(const struct clients *t, const uint8_t *address, uint64_t now_ns, int *ret_victim)
 {
 	int victim;
 
@@ -48,9 +48,11 @@ int clients_admit(const struct clients *t, const uint8_t *address, int *ret_vict
 		return -EUSERS;
 	if (t->count < CLIENTS_MAX)
 		return 0;
-	victim = oldest(t, CLIENT_HEADER);
+	victim = oldest(t, CLIENT_HEADER, now_ns);
 	if (victim < 0)
-		victim = oldest(t, CLIENT_IDLE);
+		victim = oldest(t, CLIENT_HEADER, UINT64_MAX);
+	if (victim < 0)
+		victim = oldest(t, CLIENT_IDLE, UINT64_MAX);
 	if (victim < 0)
 		return -ENOSPC;
 	*ret_victim = victim;
@@ -62,6 +64,7 @@ static void enter(struct client_row *c, enum client_phase phase, uint64_t now_ns
 	c->phase = phase;
 	c->since_ns = now_ns;
 	c->deadline_ns = now_ns + time_ns;
+	c->grace_ns = now_ns + CLIENTS_GRACE_NS;
 }
 
 int clients_add(struct clients *t, const uint8_t *address, uint64_t now_ns)
@@ -88,6 +91,16 @@ void clients_begin(struct clients *t, int slot, uint64_t now_ns)
 {
 	if (t->of[slot].phase == CLIENT_IDLE)
 		enter(&t->of[slot], CLIENT_HEADER, now_ns, CLIENTS_HEADER_NS);
+}
+
+void clients_dawdle(struct clients *t, int slot)
+{
+	t->of[slot].grace_ns = 0;
+}
+
+void clients_greet(struct clients *t, int slot, uint64_t now_ns)
+{
+	t->of[slot].grace_ns = now_ns + CLIENTS_GRACE_NS;
 }
 
 void clients_ask(struct clients *t, int slot, uint64_t now_ns, uint64_t answer_ns)

@@ -17,6 +17,8 @@
 /* All of them total: from the start of the phase, whatever the client does meanwhile. */
 #define CLIENTS_HEADER_NS (5 * NSEC_PER_SEC)
 #define CLIENTS_IDLE_NS (75 * NSEC_PER_SEC)
+/* So long a new connection is not the first to go: a TLS client takes some milliseconds for each of its parts. */
+#define CLIENTS_GRACE_NS (100 * NSEC_PER_MSEC)
 
 enum client_phase {
 	CLIENT_FREE,
@@ -31,6 +33,7 @@ struct client_row {
 	bool limited; /* its address counts */
 	uint8_t address[16];
 	uint64_t since_ns, deadline_ns; /* of the phase */
+	uint64_t grace_ns; /* in CLIENT_HEADER: until then others go first */
 };
 
 /* Starts as {}. */
@@ -41,9 +44,11 @@ struct clients {
 
 /*
  * Whether one more may come in. 0: yes. -EUSERS: not from this address (NULL: its address does not count). -EAGAIN: when
- * *ret_victim is gone, which is the one that makes its header wait longest, else the one that is idle longest. -ENOSPC: no.
+ * *ret_victim is gone, which is the one that makes its header wait longest, those after their grace first, else the one that
+ * is idle longest. -ENOSPC: no.
  */
-int clients_admit(const struct clients *t, const uint8_t *address, int *ret_victim);
+int clients_admit(const struct clients *t, const uint8_t *address, uint64_t now_ns,
+		  int *ret_victim);
 
 /* Takes a slot and returns it: clients_admit() has just said 0. Begins in CLIENT_HEADER. */
 int clients_add(struct clients *t, const uint8_t *address, uint64_t now_ns);
@@ -51,6 +56,10 @@ void clients_remove(struct clients *t, int slot);
 
 /* The first byte of the next request is here: CLIENT_IDLE to CLIENT_HEADER. In any other phase nothing changes. */
 void clients_begin(struct clients *t, int slot, uint64_t now_ns);
+/* It sent something, and not enough to go on with: its grace is over. */
+void clients_dawdle(struct clients *t, int slot);
+/* It did its part of a TLS handshake, as far as it can go without us: it has a new grace for what follows. */
+void clients_greet(struct clients *t, int slot, uint64_t now_ns);
 /* The header is complete; the answer must be gone in `answer_ns`. */
 void clients_ask(struct clients *t, int slot, uint64_t now_ns, uint64_t answer_ns);
 void clients_answered(struct clients *t, int slot, uint64_t now_ns);

@@ -18,7 +18,8 @@
 #include "address.h"
 #include "util.h"
 
-#define LISTEN_BACKLOG 128
+/* A burst that finds it full is heard again only after a second, by the repeated SYN. */
+#define LISTEN_BACKLOG 1024
 /* Who is in the group of the daemon may ask, as with the sockets of most daemons. */
 #define UNIX_UMASK 0117
 

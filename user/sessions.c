@@ -50,6 +50,9 @@ struct session {
 	enum mode mode;
 	bool in_mhd;
 	bool left; /* the client will send no more */
+	bool greeted; /* its ClientHello is here */
+	struct sessions *all;
+	struct tls_greeting greeting;
 	struct tls *certificate; /* that it presents; NULL: none */
 	struct routes_request request;
 };
@@ -129,6 +132,14 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		clients_answered(&s->clients, slot, s->now_ns);
 }
 
+static void on_greeting(void *arg)
+{
+	struct session *c = arg;
+
+	c->greeted = true;
+	clients_greet(&c->all->clients, slot_of(c->all, c), c->all->now_ns);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
@@ -143,7 +154,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 		if (c->mode != TLS || !s->certificate)
 			return;
 		info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-		c->certificate = tls_use(s->certificate, info->tls_session);
+		c->greeting = (struct tls_greeting){on_greeting, c};
+		c->certificate = tls_use(s->certificate, info->tls_session, &c->greeting);
 		return;
 	}
 	client = &s->clients.of[slot_of(s, c)];
@@ -243,12 +255,14 @@ static void look_at(struct sessions *s, int slot)
 /* Whether there is a place for one more, for which one that is in may have to go. */
 static bool make_room(struct sessions *s, const uint8_t *address)
 {
-	int victim, err = clients_admit(&s->clients, address, &victim);
+	int victim, err = clients_admit(&s->clients, address, s->now_ns, &victim);
 
-	if (err == -EAGAIN) {
+	if (err == -EAGAIN)
 		end(s, victim, REQUESTS_EVICTED);
+	/* Once, but GnuTLS reads what is left before it sees the end. */
+	for (int runs = 0; err == -EAGAIN && runs < 2; runs++) {
 		run_mhd(s);
-		err = clients_admit(&s->clients, address, &victim);
+		err = clients_admit(&s->clients, address, s->now_ns, &victim);
 	}
 	if (err)
 		s->routes->counts.refused[err == -EUSERS ? REQUESTS_ADDRESS : REQUESTS_FULL]++;
@@ -277,7 +291,8 @@ void sessions_take(struct sessions *s, int fd, const struct sockaddr_storage *fr
 	c = &s->sessions[slot];
 	c->fd = fd;
 	c->mode = s->mhd[TLS] && !local ? TLS : PLAIN;
-	c->in_mhd = c->left = false;
+	c->in_mhd = c->left = c->greeted = false;
+	c->all = s;
 	c->certificate = NULL;
 	c->request.local = local;
 	c->request.asked_ns = 0;
@@ -313,18 +328,28 @@ static bool look_at_events(struct sessions *s)
  * MHD 0.9.75 waits for an event after each read that did not fill its buffer, and there is none when the end of the connection
  * came together with the bytes before it. Once it has read them there is nothing to wait for. Delete with the last such MHD.
  */
-static void end_left(struct sessions *s)
+static void end_if_left(struct session *c)
+{
+	char byte;
+
+	if (!c->left || recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+		return;
+	c->left = false;
+	shutdown(c->fd, SHUT_RDWR);
+}
+
+/* MHD has read what there was: of those that wait now, which have a reason to? */
+static void look_at_waiting(struct sessions *s)
 {
 	for (int slot = 0; slot < CLIENTS_MAX; slot++) {
 		enum client_phase phase = s->clients.of[slot].phase;
 		struct session *c = &s->sessions[slot];
-		char byte;
 
-		if ((phase != CLIENT_HEADER && phase != CLIENT_IDLE) || !c->in_mhd || !c->left ||
-		    recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+		if ((phase != CLIENT_HEADER && phase != CLIENT_IDLE) || !c->in_mhd)
 			continue;
-		c->left = false;
-		shutdown(c->fd, SHUT_RDWR);
+		if (phase == CLIENT_HEADER && !c->greeted)
+			clients_dawdle(&s->clients, slot);
+		end_if_left(c);
 	}
 }
 
@@ -337,7 +362,7 @@ void sessions_run(struct sessions *s, uint64_t now_ns)
 	tls = look_at_events(s);
 	end_overdue(s);
 	run_mhd(s);
-	end_left(s);
+	look_at_waiting(s);
 	s->tls_turns = tls || s->routes->load.reads != reads ? 0 : s->tls_turns + 1;
 }
 

@@ -44,10 +44,27 @@ int tls_open(struct tls **ret, const char *certificate, size_t certificate_len, 
 	return 0;
 }
 
-struct tls *tls_use(struct tls *t, gnutls_session_t session)
+static int on_hello(gnutls_session_t session, unsigned int type, unsigned int when,
+		    unsigned int incoming, const gnutls_datum_t *message)
+{
+	const struct tls_greeting *greeting = gnutls_db_get_ptr(session);
+
+	(void)type;
+	(void)when;
+	(void)incoming;
+	(void)message;
+	greeting->fn(greeting->arg);
+	return 0;
+}
+
+struct tls *tls_use(struct tls *t, gnutls_session_t session, const struct tls_greeting *greeting)
 {
 	if (gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, t->credentials) < 0)
 		return NULL;
+	/* GnuTLS's own use of this pointer is for a store of sessions, and there is none. */
+	gnutls_db_set_ptr(session, (void *)(uintptr_t)greeting);
+	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_POST,
+					   on_hello);
 	t->users++;
 	return t;
 }

@@ -14,14 +14,23 @@
 
 struct tls;
 
+/* Whom to tell that a session's ClientHello is complete and can be answered. */
+struct tls_greeting {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 /*
  * Reads the certificate (with its chain) and the key, both PEM, and checks that they belong together. -EINVAL, and `why`
  * says what is wrong: they cannot be used; -ENOMEM.
  */
 int tls_open(struct tls **ret, const char *certificate, size_t certificate_len, const char *key,
 	     size_t key_len, char *why, size_t why_size);
-/* The session presents this certificate; returns `t`, once more held, or NULL if there is no memory. */
-struct tls *tls_use(struct tls *t, gnutls_session_t session);
+/*
+ * The session presents this certificate and tells *greeting, which must outlive it; returns `t`, once more held, or NULL if there
+ * is no memory.
+ */
+struct tls *tls_use(struct tls *t, gnutls_session_t session, const struct tls_greeting *greeting);
 /* Gives back what tls_open() or tls_use() returned, after the session's end; the last one frees it. Takes NULL. */
 void tls_close(struct tls *t);
 

@@ -10,6 +10,7 @@
 
 #define T0 (1000 * NSEC_PER_SEC)
 #define ANSWER_NS (30 * NSEC_PER_SEC)
+#define LATER (T0 + 1000 * NSEC_PER_SEC) /* nobody has a grace any more */
 
 static const uint8_t one[16] = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 1};
 static const uint8_t other[16] = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 2};
@@ -96,21 +97,21 @@ static void a_full_table_gives_up_who_makes_wait_longest(void **state)
 	int victim = -1;
 
 	(void)state;
-	assert_int_equal(clients_admit(&t, NULL, &victim), 0);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), 0);
 	assert_int_equal(clients_add(&t, NULL, T0 + 100 * NSEC_PER_SEC), CLIENTS_MAX - 1);
-	assert_int_equal(clients_admit(&t, NULL, &victim), -EAGAIN);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
 	assert_int_equal(victim, 0);
 
 	/* Who is idle goes only after all that make their header wait, however long it is idle. */
 	clients_answered(&t, 0, T0 - 1);
-	assert_int_equal(clients_admit(&t, NULL, &victim), -EAGAIN);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
 	assert_int_equal(victim, 1);
 	clients_remove(&t, 1);
 	assert_int_equal(clients_add(&t, NULL, T0 + 200 * NSEC_PER_SEC), 1);
-	assert_int_equal(clients_admit(&t, NULL, &victim), -EAGAIN);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
 	assert_int_equal(victim, 2);
 	clients_end(&t, 2);
-	assert_int_equal(clients_admit(&t, NULL, &victim), -EAGAIN);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
 	assert_int_equal(victim, 3);
 }
 
@@ -122,17 +123,58 @@ static void then_the_longest_idle_then_nobody(void **state)
 	(void)state;
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		clients_ask(&t, i, T0, ANSWER_NS);
-	assert_int_equal(clients_admit(&t, NULL, &victim), -ENOSPC);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -ENOSPC);
 	assert_int_equal(victim, -1);
 	clients_answered(&t, 40, T0 + 2);
 	clients_answered(&t, 50, T0 + 1);
-	assert_int_equal(clients_admit(&t, NULL, &victim), -EAGAIN);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
 	assert_int_equal(victim, 50);
 	clients_end(&t, 50);
-	assert_int_equal(clients_admit(&t, NULL, &victim), -EAGAIN);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
 	assert_int_equal(victim, 40);
 	clients_end(&t, 40);
-	assert_int_equal(clients_admit(&t, NULL, &victim), -ENOSPC);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -ENOSPC);
+}
+
+static void a_grace_keeps_from_being_the_first_to_go(void **state)
+{
+	struct clients t = {};
+	uint64_t now_ns = T0 + 63;
+	int victim = -1;
+
+	(void)state;
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		clients_add(&t, NULL, T0 + i);
+	/* All have one: the oldest. */
+	assert_int_equal(clients_admit(&t, NULL, now_ns, &victim), -EAGAIN);
+	assert_int_equal(victim, 0);
+	clients_dawdle(&t, 10);
+	clients_dawdle(&t, 20);
+	assert_int_equal(clients_admit(&t, NULL, now_ns, &victim), -EAGAIN);
+	assert_int_equal(victim, 10);
+
+	/* It ends by itself, and a greeting begins a new one. */
+	clients_remove(&t, 10);
+	clients_remove(&t, 20);
+	assert_int_equal(clients_add(&t, NULL, now_ns), 10);
+	assert_int_equal(clients_add(&t, NULL, now_ns), 20);
+	clients_greet(&t, 0, T0 + CLIENTS_GRACE_NS);
+	assert_int_equal(clients_admit(&t, NULL, T0 + CLIENTS_GRACE_NS, &victim), -EAGAIN);
+	assert_int_equal(victim, 0);
+	assert_int_equal(clients_admit(&t, NULL, T0 + CLIENTS_GRACE_NS + 1, &victim), -EAGAIN);
+	assert_int_equal(victim, 1);
+	assert_int_equal(clients_admit(&t, NULL, T0 + 2 * CLIENTS_GRACE_NS, &victim), -EAGAIN);
+	assert_int_equal(victim, 0);
+
+	/* Who is idle goes after them all the same. */
+	clients_answered(&t, 5, T0);
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		if (i != 5 && i != 7)
+			clients_ask(&t, i, T0, ANSWER_NS);
+	}
+	clients_greet(&t, 7, LATER);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
+	assert_int_equal(victim, 7);
 }
 
 static void an_address_is_limited_above_half(void **state)
@@ -141,22 +183,22 @@ static void an_address_is_limited_above_half(void **state)
 	int victim = -1;
 
 	(void)state;
-	assert_int_equal(clients_admit(&t, one, &victim), 0);
+	assert_int_equal(clients_admit(&t, one, LATER, &victim), 0);
 	clients_add(&t, other, T0);
-	assert_int_equal(clients_admit(&t, one, &victim), -EUSERS);
-	assert_int_equal(clients_admit(&t, other, &victim), 0);
-	assert_int_equal(clients_admit(&t, NULL, &victim), 0);
+	assert_int_equal(clients_admit(&t, one, LATER, &victim), -EUSERS);
+	assert_int_equal(clients_admit(&t, other, LATER, &victim), 0);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), 0);
 
 	/* 15 of it are below the limit, 16 are not. */
 	for (int i = 0; i < 17; i++) {
 		clients_remove(&t, i);
 		clients_add(&t, NULL, T0);
 	}
-	assert_int_equal(clients_admit(&t, one, &victim), 0);
+	assert_int_equal(clients_admit(&t, one, LATER, &victim), 0);
 	clients_add(&t, one, T0);
-	assert_int_equal(clients_admit(&t, one, &victim), -EUSERS);
+	assert_int_equal(clients_admit(&t, one, LATER, &victim), -EUSERS);
 	clients_remove(&t, 20);
-	assert_int_equal(clients_admit(&t, one, &victim), 0);
+	assert_int_equal(clients_admit(&t, one, LATER, &victim), 0);
 }
 
 static void an_address_that_has_its_share_evicts_nobody(void **state)
@@ -165,9 +207,9 @@ static void an_address_that_has_its_share_evicts_nobody(void **state)
 	int victim = -1;
 
 	(void)state;
-	assert_int_equal(clients_admit(&t, one, &victim), -EUSERS);
+	assert_int_equal(clients_admit(&t, one, LATER, &victim), -EUSERS);
 	assert_int_equal(victim, -1);
-	assert_int_equal(clients_admit(&t, other, &victim), -EAGAIN);
+	assert_int_equal(clients_admit(&t, other, LATER, &victim), -EAGAIN);
 	assert_int_equal(victim, 0);
 }
 
@@ -180,6 +222,7 @@ int main(void)
 		cmocka_unit_test(the_overdue_come_in_the_order_of_their_deadlines_and_once),
 		cmocka_unit_test(a_full_table_gives_up_who_makes_wait_longest),
 		cmocka_unit_test(then_the_longest_idle_then_nobody),
+		cmocka_unit_test(a_grace_keeps_from_being_the_first_to_go),
 		cmocka_unit_test(an_address_is_limited_above_half),
 		cmocka_unit_test(an_address_that_has_its_share_evicts_nobody),
 	};

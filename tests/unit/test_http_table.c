@@ -164,7 +164,7 @@ static int compare_lines(const void *a, const void *b)
 
 static void sorted_headers(const struct client *c, char ret[1024])
 {
-	char copy[2048], *lines[32], *save = NULL;
+	char copy[2048], *lines[32] = {}, *save = NULL;
 	size_t count = 0, len = 0;
 
 	assert_true((size_t)(raw_body(c) - c->data) < sizeof(copy));

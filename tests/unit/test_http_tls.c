@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients.h"
 #include "util.h"
 
 static struct certificate first, second;
@@ -217,6 +218,35 @@ static void a_handshake_that_stalls_costs_little_and_ends(void **state)
 	http_close(h);
 }
 
+/* Those who send the begin of something and then wait go first, however many they are. */
+static void a_flood_does_not_end_a_handshake_that_goes_on(void **state)
+{
+	struct http *h = open_tls_server(&first);
+	uint64_t now_ns = util_now_ns();
+	struct client c = client_open(h);
+	static struct client flood[200];
+
+	(void)state;
+	client_begin_tls(&c, "NORMAL");
+	assert_int_equal(gnutls_handshake(c.tls), GNUTLS_E_AGAIN);
+	for (int i = 0; i < 3; i++)
+		http_run_at(h, now_ns);
+	for (size_t i = 0; i < ARRAY_SIZE(flood); i++) {
+		flood[i] = client_open(h);
+		client_send(&flood[i], "\x16\x03\x01");
+		http_run_at(h, now_ns);
+	}
+	assert_int_equal(http_requests(h)->refused[REQUESTS_EVICTED],
+			 1 + ARRAY_SIZE(flood) - CLIENTS_MAX);
+	assert_int_equal(client_shake_hands(&c, h), GNUTLS_E_SUCCESS);
+	client_send(&c, "GET /-/ready" TAIL);
+	TURN_UNTIL(h, &c, raw_body(&c) && strcmp(raw_body(&c), "ok\n") == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(flood); i++)
+		client_close(&flood[i]);
+	client_close(&c);
+	http_close(h);
+}
+
 static void a_new_certificate_is_for_new_connections(void **state)
 {
 	struct http *h = open_tls_server(&first);
@@ -318,6 +348,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_tls_is_refused_and_counted),
 		cmocka_unit_test(no_http_within_tls_is_counted),
 		cmocka_unit_test(a_handshake_that_stalls_costs_little_and_ends),
+		cmocka_unit_test(a_flood_does_not_end_a_handshake_that_goes_on),
 		cmocka_unit_test(a_new_certificate_is_for_new_connections),
 		cmocka_unit_test(a_bad_certificate_is_told_and_leaves_the_old_one),
 		cmocka_unit_test(without_a_certificate_no_handshake_succeeds),
