@@ -192,6 +192,36 @@ static void probe_tracefs(struct support *all, struct feature *f)
 		    "/sys/kernel/tracing'; needed only where fexit is refused");
 }
 
+static void probe_user(struct support *all, struct feature *f)
+{
+	bool uid = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID);
+	bool gid = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID);
+
+	(void)all;
+	f->present = uid && gid;
+	if (f->present)
+		say(f, true, "CAP_SETUID and CAP_SETGID");
+	else
+		snprintf(f->detail, sizeof(f->detail), "missing%s%s", uid ? "" : " CAP_SETUID",
+			 gid ? "" : " CAP_SETGID");
+}
+
+static void probe_bounding_set(struct support *all, struct feature *f)
+{
+	(void)all;
+	f->present = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+	say(f, f->present,
+	    f->present ? "CAP_SETPCAP: it will be emptied"
+		       : "missing CAP_SETPCAP: it stays as it is");
+}
+
+static void probe_stats(struct support *all, struct feature *f)
+{
+	(void)all;
+	f->present = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+	say(f, f->present, f->present ? "CAP_SYS_ADMIN" : "missing CAP_SYS_ADMIN");
+}
+
 static const struct {
 	const char *id;
 	enum feature_need need;
@@ -203,6 +233,9 @@ static const struct {
 	[FEATURE_SK_STORAGE] = {"socket storage", FEATURE_NEEDS_KERNEL, probe_sk_storage},
 	[FEATURE_FEXIT] = {"fexit", FEATURE_OPTIONAL, probe_fexit},
 	[FEATURE_TRACEFS] = {"tracefs", FEATURE_OPTIONAL, probe_tracefs},
+	[FEATURE_USER] = {"--user", FEATURE_OPTIONAL, probe_user},
+	[FEATURE_BOUNDING_SET] = {"bounding set", FEATURE_OPTIONAL, probe_bounding_set},
+	[FEATURE_PROBE_STATS] = {"--probe-stats", FEATURE_OPTIONAL, probe_stats},
 };
 
 static uint32_t read_optmem_max(void)

@@ -119,6 +119,47 @@ static void two_capabilities_suffice(void **state)
 	expect_it_counts(s, server, client);
 }
 
+/* What a feature needs is told before it is asked for. */
+static void check_names_what_the_features_need(void **state)
+{
+	static const char *const lines[][2] = {
+		{"--user           yes      CAP_SETUID and CAP_SETGID\n",
+		 "--user           no       missing CAP_SETUID CAP_SETGID\n"},
+		{"bounding set     yes      CAP_SETPCAP: it will be emptied\n",
+		 "bounding set     no       missing CAP_SETPCAP: it stays as it is\n"},
+		{"--probe-stats    yes      CAP_SYS_ADMIN\n",
+		 "--probe-stats    no       missing CAP_SYS_ADMIN\n"},
+	};
+	const char *const argv[] = {poolscoped_path(), "--check", NULL};
+	const struct process_how how[] = {{}, {.prepare = keep_two}};
+
+	(void)state;
+	for (size_t two = 0; two < 2; two++) {
+		char *out;
+
+		assert_int_equal(process_run(argv, &how[two], 10000, &out, NULL), 0);
+		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+			assert_non_null(strstr(out, lines[i][two]));
+			assert_null(strstr(out, lines[i][!two]));
+		}
+		free(out);
+	}
+}
+
+static void probe_stats_without_its_capability_are_refused(void **state)
+{
+	struct scene *s = *state;
+	const char *const argv[] = {"--probe-stats", NULL};
+	char *log;
+
+	s->daemon.prepare = keep_two;
+	assert_int_equal(poolscoped_start(&s->daemon, argv), 4);
+	log = process_stderr(&s->daemon.process);
+	assert_non_null(
+		strstr(log, "--probe-stats: Operation not permitted (it takes CAP_SYS_ADMIN)"));
+	free(log);
+}
+
 /* ---- under the filter ---- */
 
 /* Sends this on a connection of its own. Returns the status of the answer; 0: none came. */
@@ -253,6 +294,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		scene_test(as_root_it_keeps_no_capability_and_goes_on_counting),
 		scene_test(two_capabilities_suffice),
+		scene_test(check_names_what_the_features_need),
+		scene_test(probe_stats_without_its_capability_are_refused),
 		scene_test(nothing_that_it_does_is_killed),
 		scene_test(as_another_user_it_goes_on_counting),
 		cmocka_unit_test(another_user_takes_capabilities),
