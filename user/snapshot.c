@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "families.h"
-#include "memory.h"
 #include "requests.h"
 #include "usage.h"
 
@@ -29,7 +28,6 @@ struct snapshot {
 	uint32_t holders;
 	struct families_data data;
 	struct series *series;
-	size_t series_bytes;
 	struct peers_row peers[SERIES_NAMES_MAX * PS_DIRECTIONS];
 	struct kind_row kinds[PS_EVENTS];
 	struct one_row one;
@@ -47,8 +45,8 @@ static int series_copy(struct snapshot *s, struct series_table *t)
 
 	if (!count)
 		return 0;
-	s->series_bytes = count * sizeof(*s->series);
-	s->series = memory_zeroed(s->series_bytes);
+	/* not on huge pages: to find the first ones took the kernel up to 25 ms, small ones take 6 at 10,000 series */
+	s->series = aligned_alloc(_Alignof(struct series), count * sizeof(*s->series));
 	if (!s->series)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
@@ -219,7 +217,7 @@ void snapshot_release(struct snapshot *s)
 		return;
 	for (size_t i = 0; i < s->data.rows[ROW_SERIES].count; i++)
 		series_labels_release(s->series[i].labels);
-	memory_free(s->series, s->series_bytes);
+	free(s->series);
 	for (int i = 0; i < ROWS_COPIED; i++)
 		free((void *)s->data.rows[i].data);
 	free(s);
