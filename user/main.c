@@ -31,6 +31,7 @@ struct program {
 	struct http *http;
 	struct loop *loop;
 	struct notify *notify;
+	struct privileges_config privileges; /* to be left with */
 };
 
 /* ---- while it runs ---- */
@@ -133,21 +134,26 @@ static enum exit_code open_http(struct program *p)
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ? EXIT_RUNTIME : EXIT_ADDRESS;
 }
 
-static enum exit_code drop_privileges(const struct options *options)
+/* Before anybody can connect: the lookup may take its time, or fail. */
+static enum exit_code find_user(struct program *p)
 {
-	struct privileges_config config = {.change_user = options->user != NULL};
+	struct privileges_config *config = &p->privileges;
+	char why[WHY_BYTES];
+
+	config->change_user = p->options->user != NULL;
+	if (!config->change_user ||
+	    !privileges_find_user(p->options->user, &config->uid, &config->gid, why, sizeof(why)))
+		return EXIT_OK;
+	log_error("--user: %s", why);
+	return EXIT_USAGE;
+}
+
+static enum exit_code drop_privileges(const struct program *p)
+{
 	struct privileges_left left;
 	char why[WHY_BYTES];
-	int err = 0;
 
-	if (options->user)
-		err = privileges_find_user(options->user, &config.uid, &config.gid, why,
-					   sizeof(why));
-	if (err) {
-		log_error("--user: %s", why);
-		return EXIT_USAGE;
-	}
-	if (privileges_drop(&config, &left, why, sizeof(why))) {
+	if (privileges_drop(&p->privileges, &left, why, sizeof(why))) {
 		log_error("%s", why);
 		return EXIT_PRIVILEGE;
 	}
@@ -237,6 +243,7 @@ static enum exit_code run(struct program *p)
 
 static enum exit_code open_parts(struct program *p)
 {
+	enum exit_code code;
 	char why[WHY_BYTES];
 	int err;
 
@@ -245,10 +252,12 @@ static enum exit_code open_parts(struct program *p)
 		snprintf(why, sizeof(why), "cannot make the event loop: %s", strerror(-err));
 	else
 		err = notify_open(&p->notify, why, sizeof(why));
-	if (!err)
-		return open_http(p);
-	log_error("%s", why);
-	return EXIT_RUNTIME;
+	if (err) {
+		log_error("%s", why);
+		return EXIT_RUNTIME;
+	}
+	code = find_user(p);
+	return code ? code : open_http(p);
 }
 
 /* With --check as far as it goes without being in the way of a daemon that runs. */
@@ -260,7 +269,7 @@ static enum exit_code serve(struct program *p)
 	if (!code)
 		code = prepare_loop(p);
 	if (!code)
-		code = drop_privileges(p->options);
+		code = drop_privileges(p);
 	if (!code)
 		code = load_files(p);
 	if (!code)
