@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Any bytes as ring messages, in any order, with drains, inventories and repeats between: no crash, no gauge below 0, and what
+ * Any bytes as ring messages, in any order, with drains, inventories, repeats and the end of idle series between: no crash, no gauge below 0, and what
  * metrics.md says adds up does so after each input. Messages come raw (any size and content) and as records made of few
  * ids and owners, so that they meet.
  */
@@ -79,7 +79,15 @@ static void tell_shown(struct connections *c, struct input *in)
 	connections_message(c, &m, sizeof(m), NSEC_PER_SEC);
 }
 
-static void step(struct connections *c, struct input *in)
+/* A second passes, and some series may go. */
+static void wait_a_second(struct pools *p, uint64_t *now_ns)
+{
+	*now_ns += NSEC_PER_SEC;
+	pools_clock(p, *now_ns);
+	pools_expire(p, 2);
+}
+
+static void step(struct connections *c, struct pools *p, uint64_t *now_ns, struct input *in)
 {
 	uint32_t owners[2];
 
@@ -92,6 +100,7 @@ static void step(struct connections *c, struct input *in)
 		break;
 	case 2:
 		connections_drained(c, take(in), take(in));
+		wait_a_second(p, now_ns);
 		break;
 	case 3:
 		connections_inventory_begin(c);
@@ -126,7 +135,8 @@ static void check_series(const struct series *s, const struct pools_config *conf
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct pools_config config = {.peers_max = 3, .series_max = 5};
+	struct pools_config config = {.peers_max = 3, .series_max = 5, .ttl_ns = 2 * NSEC_PER_SEC};
+	uint64_t now_ns = NSEC_PER_SEC;
 	struct input in = {data, size < INPUT_MAX ? size : INPUT_MAX};
 	static const uint8_t key[16] = {1};
 	struct connections_stats stats;
@@ -140,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	      !pools_add_owner(p, 3, "one"));
 	check(!connections_open(&c, 4, p, key));
 	while (in.left)
-		step(c, &in);
+		step(c, p, &now_ns, &in);
 	connections_stats(c, &stats);
 	check(!stats.negative && stats.tracked <= stats.limit);
 	for (uint32_t i = 0; i < series_count(pools_series(p)); i++)
