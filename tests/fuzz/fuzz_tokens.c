@@ -73,6 +73,15 @@ static void check_token(const struct auth *a, struct line t, const char *text, c
 	check(accepts(a, changed, t.len) == stands_there(text, end, changed, t.len));
 }
 
+/* A header that bears it bears nothing else: a zero byte ends one, and blanks around a token are none of it. */
+static bool is_plain(struct line t)
+{
+	const char last = t.at[t.len - 1];
+
+	return !memchr(t.at, 0, t.len) && t.at[0] != ' ' && t.at[0] != '\t' && last != ' ' &&
+	       last != '\t';
+}
+
 /* Each token of the text: all are taken, or none that is not the spare one. */
 static void check_tokens(const struct auth *a, const char *text, const char *end, bool taken)
 {
@@ -85,7 +94,7 @@ static void check_tokens(const struct auth *a, const char *text, const char *end
 		t = token_of(l);
 		if (t.len && taken)
 			check_token(a, t, text, end);
-		else if (t.len && t.len <= AUTH_TOKEN_MAX)
+		else if (t.len && t.len <= AUTH_TOKEN_MAX && is_plain(t))
 			check(accepts(a, t.at, t.len) == stands_there(end, end, t.at, t.len));
 	}
 	check(!accepts(a, "", 0));
