@@ -83,7 +83,10 @@ static void a_connection_carries_request_after_request(void **state)
 		TURN_UNTIL(h, &c, raw_body(&c) && strstr(c.data, "0\r\n\r\n"));
 		assert_string_equal(raw_body(&c), "5\r\nabcde\r\n0\r\n\r\n");
 	}
-	/* Its end is none of ours: a client may end TLS and then the connection whenever it idles. */
+	for (int i = 0; i < 3; i++)
+		turn(h, NULL);
+	assert_in_range(http_timeout_ms(h), 60001, 75000);
+	/* Its end is no error: a client may end TLS and then the connection whenever it idles. */
 	gnutls_bye(c.tls, GNUTLS_SHUT_WR);
 	client_close(&c);
 	TURN_UNTIL(h, NULL, http_timeout_ms(h) == -1);
@@ -107,7 +110,7 @@ static void a_cut_off_body_is_never_closed_as_complete(void **state)
 		fake.fail_at = 100000;
 		client_send(&c, requests[i / 2]);
 		if (!fake.fails) { /* ... but is not taken in time */
-			TURN_UNTIL(h, NULL, fake.reads > 0 && http_timeout_ms(h) != 0);
+			TURN_UNTIL(h, NULL, fake.reads > 0 && http_timeout_ms(h) > 20000);
 			http_run_at(h, util_now_ns() + 30 * NSEC_PER_SEC);
 		}
 		TURN_UNTIL(h, &c, c.end != END_OPEN);
