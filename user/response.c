@@ -177,7 +177,8 @@ int response_body(const struct response_body *what, struct MHD_Connection *conne
 	if (err)
 		return err;
 	r = response_with(r, MHD_HTTP_HEADER_CONTENT_TYPE, what->content_type);
-	r = response_with(r, MHD_HTTP_HEADER_VARY, what->vary);
+	if (what->vary)
+		r = response_with(r, MHD_HTTP_HEADER_VARY, what->vary);
 	if (what->gzip)
 		r = response_with(r, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
 	if (!r)

@@ -33,9 +33,12 @@ struct response_body {
 	void *arg; /* of ops->open() */
 	struct body_request request;
 	struct response_load *load; /* outlives the answer */
-	const char *content_type, *vary;
+	const char *content_type;
+	const char *vary; /* the headers that it depends on; NULL: none */
 	bool exclusive; /* not while another of this kind is under way */
-	bool gzip, head;
+	/* Not for a body whose pieces may be small and slow: gzip swallows them until it has something to give. */
+	bool gzip;
+	bool head;
 };
 
 /*

@@ -153,12 +153,11 @@ static enum MHD_Result answer_body(struct routes *r, struct routes_request *q,
 	what->head = q->method == REQUESTS_HEAD;
 	what->request.format = negotiate_format(&n);
 	what->request.query = q->query;
-	what->gzip = negotiate_gzip(&n);
 	what->content_type = JSON_TYPE;
-	what->vary = "Accept-Encoding";
 	if (q->endpoint == REQUESTS_METRICS) {
 		what->content_type = r->content_types[what->request.format];
 		what->vary = "Accept, Accept-Encoding";
+		what->gzip = negotiate_gzip(&n);
 	}
 	err = q->query_too_long && q->endpoint == REQUESTS_CONNECTIONS
 		      ? -EINVAL

@@ -201,18 +201,34 @@ static void the_metrics_come_as_the_client_wishes(void **state)
 	http_close(h);
 }
 
+/* A list of connections comes in pieces as small as a newline: gzip would hold up the loop until they make a block. */
 static void only_the_metrics_are_negotiated(void **state)
 {
+	static const struct {
+		const char *target, *type, *body;
+	} rows[] = {
+		{"/-/ready", "Content-Type: text/plain; charset=utf-8", "ok\n"},
+		{"/connections", "Content-Type: application/json", "5\r\nabcde\r\n0\r\n\r\n"},
+		{"/metadata", "Content-Type: application/json", "5\r\nabcde\r\n0\r\n\r\n"},
+	};
 	struct http *h = open_server();
-	struct client c = ask(h,
-			      "GET /-/ready HTTP/1.1\r\nHost: h\r\n" GZIP
-			      "Accept: application/openmetrics-text\r\nConnection: close\r\n\r\n");
 
 	(void)state;
-	assert_string_equal(raw_body(&c), "ok\n");
-	assert_true(has_header(&c, "Content-Type: text/plain; charset=utf-8"));
-	assert_null(strcasestr(c.data, "Vary"));
-	client_close(&c);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char request[512];
+		struct client c;
+
+		snprintf(request, sizeof(request),
+			 "GET %s HTTP/1.1\r\nHost: h\r\n" GZIP
+			 "Accept: application/openmetrics-text\r\nConnection: close\r\n\r\n",
+			 rows[i].target);
+		c = ask(h, request);
+		assert_string_equal(raw_body(&c), rows[i].body);
+		assert_true(has_header(&c, rows[i].type));
+		assert_null(strcasestr(c.data, "Vary"));
+		assert_null(strcasestr(c.data, "Content-Encoding"));
+		client_close(&c);
+	}
 	http_close(h);
 }
 
