@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Drives the daemon as an operator would: by flags, signals and HTTP over a plain socket. The HTTP client here knows just enough
- * (status line, Content-Length, chunks) to tell a whole answer from a torn one.
+ * Drives the daemon as an operator would: by flags, signals and HTTP, with TLS where it has a certificate. The HTTP client here knows
+ * just enough (status line, Content-Length, chunks) to tell a whole answer from a torn one.
  */
 #include "poolscoped.h"
 
@@ -17,12 +17,14 @@
 
 #include "check.h"
 #include "exposition_check.h"
+#include "tls_client.h"
 
 #define ARGV_MAX 300
 #define READY_SECONDS 30 /* an emulated guest in a storm has little time for it */
 #define STOP_MS 5000
 #define SETTLE_SECONDS 5
 #define ANSWER_MAX (64 << 20)
+#define REQUEST_MAX 2048
 
 const char *poolscoped_path(void)
 {
@@ -46,14 +48,21 @@ static int poolscoped_connect(const struct poolscoped *d)
 	return -errno;
 }
 
-static char *poolscoped_read_all(int fd)
+static ssize_t poolscoped_read(int fd, struct tls_client *tls, char *to, size_t size)
+{
+	ssize_t n = tls ? tls_client_read(tls, to, size) : read(fd, to, size);
+
+	return n < 0 && !tls ? -errno : n;
+}
+
+static char *poolscoped_read_all(int fd, struct tls_client *tls)
 {
 	size_t have = 0, room = 1 << 16;
 	char *text = malloc(room);
 	ssize_t n;
 
 	assert_non_null(text);
-	while ((n = read(fd, text + have, room - have - 1)) > 0) {
+	while ((n = poolscoped_read(fd, tls, text + have, room - have - 1)) > 0) {
 		have += (size_t)n;
 		if (room - have > 1)
 			continue;
@@ -63,7 +72,7 @@ static char *poolscoped_read_all(int fd)
 		assert_non_null(text);
 	}
 	if (n < 0)
-		fail_msg("the answer broke off: %s", strerror(errno));
+		fail_msg("the answer broke off: %s", strerror((int)-n));
 	text[have] = '\0';
 	return text;
 }
@@ -119,21 +128,49 @@ static char *poolscoped_body(const char *answer)
 	return body;
 }
 
+static struct tls_client *poolscoped_tls(const struct poolscoped *d, int fd)
+{
+	struct tls_client *tls;
+
+	if (!d->ca_file)
+		return NULL;
+	tls = tls_client_open(fd, d->ca_file);
+	if (tls_client_handshake(tls) < 0) {
+		poolscoped_print_log(d);
+		fail_msg("no TLS at port %d: %s", d->port, tls_client_why(tls));
+	}
+	return tls;
+}
+
+static void poolscoped_ask(const struct poolscoped *d, int fd, struct tls_client *tls,
+			   const char *path, const char *headers)
+{
+	char request[REQUEST_MAX];
+	int n = snprintf(request, sizeof(request),
+			 "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", path);
+
+	if (d->token)
+		n += snprintf(request + n, sizeof(request) - (size_t)n,
+			      "Authorization: Bearer %s\r\n", d->token);
+	n += snprintf(request + n, sizeof(request) - (size_t)n, "%s\r\n", headers);
+	assert_in_range(n, 1, sizeof(request) - 1);
+	assert_int_equal(
+		tls ? tls_client_write(tls, request, (size_t)n) : write(fd, request, (size_t)n), n);
+}
+
 /* Returns the answer, or NULL if nobody listens. `headers`: whole lines. */
 static char *poolscoped_request(const struct poolscoped *d, const char *path, const char *headers)
 {
 	int fd = poolscoped_connect(d);
-	char request[512];
+	struct tls_client *tls;
 	char *answer;
-	int n;
 
 	if (fd < 0)
 		return NULL;
-	n = snprintf(request, sizeof(request),
-		     "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", path,
-		     headers);
-	assert_int_equal(write(fd, request, (size_t)n), n);
-	answer = poolscoped_read_all(fd);
+	tls = poolscoped_tls(d, fd);
+	poolscoped_ask(d, fd, tls, path, headers);
+	answer = poolscoped_read_all(fd, tls);
+	tls_client_close(tls);
 	close(fd);
 	return answer;
 }

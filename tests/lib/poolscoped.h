@@ -12,6 +12,8 @@ struct poolscoped {
 	struct process process;
 	int port;
 	void (*prepare)(void); /* as of struct process_how, or NULL */
+	const char *ca_file; /* it speaks TLS with a certificate that this trusts; NULL: plain */
+	const char *token; /* what every request bears; NULL: nothing */
 };
 
 const char *poolscoped_path(void);
