@@ -50,9 +50,9 @@ static void become_nobody(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* the change of user has cleared it */
 }
 
-static const struct process_how unprivileged = {.prepare = become_nobody};
+const struct process_how server_unprivileged = {.prepare = become_nobody};
 
-static void server_prepare(struct server *server)
+void server_prepare(struct server *server)
 {
 	server->port = process_free_port();
 	server->asking = -1;
@@ -61,7 +61,7 @@ static void server_prepare(struct server *server)
 	assert_int_equal(chown(server->directory, NOBODY, NOBODY), 0);
 }
 
-static void server_connect(struct server *server)
+void server_connect(struct server *server)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server->port)};
 	double deadline = now_seconds() + START_SECONDS;
@@ -200,7 +200,7 @@ void server_start_nginx(struct server *server)
 	process_start(&server->process,
 		      (const char *[]){nginx, "-p", server->directory, "-e", "stderr", "-c", path,
 				       NULL},
-		      &unprivileged);
+		      &server_unprivileged);
 	server->read = nginx_numbers;
 	server_connect(server);
 }
@@ -250,7 +250,7 @@ void server_start_redis(struct server *server)
 	process_start(&server->process,
 		      (const char *[]){redis, "--port", port, "--bind", "127.0.0.1", "--save", "",
 				       "--appendonly", "no", "--dir", server->directory, NULL},
-		      &unprivileged);
+		      &server_unprivileged);
 	server->read = redis_numbers;
 	server_connect(server);
 }

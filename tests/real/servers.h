@@ -22,6 +22,12 @@ struct server {
 	char directory[64];
 };
 
+/* For whoever starts another server: a port and a directory that nobody owns, and how to run as nobody. */
+void server_prepare(struct server *server);
+extern const struct process_how server_unprivileged;
+/* Connects `asking`, as soon as somebody listens. */
+void server_connect(struct server *server);
+
 /* Unprivileged, on a free loopback port, files in a directory of its own. Skips the test if it is not unpacked. */
 void server_start_nginx(struct server *server);
 void server_start_redis(struct server *server);
