@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The live connections one by one, as somebody asks for them: what the records and the sockets say, and which process holds
+ * The live connections that somebody asks for, one by one: what the records and the sockets say, and which process holds
  * which. Changes nothing: what is behind or lost is the inventory's to heal. Each read() is bounded: a program
  * whose budget is spent returns 1, and the kernel shows it the same object in the next read().
  */
@@ -19,10 +19,14 @@ static __always_inline bool list_may_go_on(void)
 }
 
 /* A guess unless the lock is held. */
-static __always_inline bool record_is_live(const struct ps_value *v, const struct sock *sk)
+static __always_inline bool record_is_wanted(const struct ps_value *v, const struct sock *sk)
 {
-	return v->self == (__u64)sk && v->record.phase != PS_PHASE_NONE &&
-	       v->record.phase != PS_PHASE_ENDED;
+	__u64 id = v->record.id;
+
+	if (v->self != (__u64)sk || v->record.phase == PS_PHASE_NONE ||
+	    v->record.phase == PS_PHASE_ENDED)
+		return false;
+	return bpf_map_lookup_elem(&ps_wanted, &id);
 }
 
 /* bytes_acked counts the SYN of the side that connected, bytes_received the FIN of the peer. */
@@ -51,7 +55,7 @@ static __always_inline int list_record(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	if (!list_may_go_on())
 		return 1;
-	if (!record_is_live(v, sk))
+	if (!record_is_wanted(v, sk))
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	v = bpf_sk_storage_get(&ps_records, sk, 0, 0); /* ctx->value cannot be locked */
@@ -86,7 +90,7 @@ static __always_inline int list_held(struct bpf_iter__task_file *ctx)
 	if (!sk || !sock_is_tcp(sk))
 		return 0;
 	v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
-	if (!v || !record_is_live(v, sk))
+	if (!v || !record_is_wanted(v, sk))
 		return 0;
 	row.id = v->record.id;
 	bpf_seq_write(ctx->meta->seq, &row, sizeof(row));

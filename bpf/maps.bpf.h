@@ -80,6 +80,16 @@ struct {
 	__type(value, struct ps_record);
 } ps_parked SEC(".maps");
 
+/* Ids that the listing under way is of: what it does not want is not printed, since each read() of an iterator walks anew to where it
+ * stopped. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PS_WANTED_MAX);
+	__type(key, __u64);
+	__type(value, __u8);
+} ps_wanted SEC(".maps");
+
 /* Accept messages that the ring refused, by cookie. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -137,6 +137,8 @@ static const struct rule allowed_if[] = {
 	{SCMP_SYS(bpf), 1, {IS(0, BPF_MAP_DELETE_ELEM)}},
 	{SCMP_SYS(bpf), 1, {IS(0, BPF_MAP_LOOKUP_BATCH)}},
 	{SCMP_SYS(bpf), 1, {IS(0, BPF_MAP_LOOKUP_AND_DELETE_BATCH)}},
+	{SCMP_SYS(bpf), 1, {IS(0, BPF_MAP_UPDATE_BATCH)}},
+	{SCMP_SYS(bpf), 1, {IS(0, BPF_MAP_DELETE_BATCH)}},
 	{SCMP_SYS(bpf), 1, {IS(0, BPF_LINK_CREATE)}},
 	{SCMP_SYS(bpf), 1, {IS(0, BPF_ITER_CREATE)}},
 	{SCMP_SYS(bpf), 1, {IS(0, BPF_OBJ_GET_INFO_BY_FD)}},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * One listing under way, in three stages: the kernel's records are read, then the descriptor tables of the targets' processes,
- * then the rows are sent. Each call of listing_read() goes on for a slice of time, so the loop turns in between. Owns the
+ * One listing under way: the kernel half is told what is wanted, its records are read, then the descriptor tables of the targets'
+ * processes, then the rows are sent. Each call of listing_read() goes on for a slice of time, so the loop turns in between. Owns the
  * iterator that is open; what a row says is not its business.
  */
 #include "listing.h"
@@ -19,15 +19,19 @@
 /* Of rendered rows: about 30, some tenths of a millisecond. */
 #define TEXT_BYTES (16 * 1024)
 
-enum stage { STAGE_RECORDS, STAGE_PROCESSES, STAGE_ROWS, STAGE_ENDED };
+_Static_assert(QUERY_LIMIT_MAX <= PS_WANTED_MAX, "the ids of a listing fit");
+
+enum stage { STAGE_WANT, STAGE_RECORDS, STAGE_PROCESSES, STAGE_ROWS, STAGE_ENDED };
 
 struct listing {
+	struct listing_source *source;
 	struct probes *probes;
 	struct rows *rows;
 	enum stage stage;
 	int fd; /* the iterator that is being read, or -1 */
 	uint32_t tgids[PS_PROCESSES_MAX]; /* rising */
 	size_t tgid_count, tgid_next; /* tgids[tgid_next - 1] is being read */
+	size_t wanted; /* rows whose ids the kernel half has */
 	size_t row_next;
 	size_t piece_len; /* of a row whose rest is still to come */
 	size_t text_len, text_at;
@@ -63,14 +67,33 @@ static void begin_text(struct listing *l, const struct query *query)
 				 rows_total(l->rows) > rows_count(l->rows) ? "true" : "false");
 }
 
-static int begin(struct listing *l, struct listing_source *source, const struct query *query,
-		 uint64_t now_ns)
+/* Up to PROBES_WANT_BATCH ids of the rows from `first` on. */
+static uint32_t batch(const struct listing *l, size_t first, uint64_t ids[PROBES_WANT_BATCH])
 {
-	int err = rows_open(&l->rows, query, pools_series(source->pools), now_ns);
+	size_t left = rows_count(l->rows) - first;
+	uint32_t n = left < PROBES_WANT_BATCH ? (uint32_t)left : PROBES_WANT_BATCH;
+
+	for (size_t i = 0; i < n; i++)
+		ids[i] = rows_id(l->rows, first + i);
+	return n;
+}
+
+static void want_no_more(struct listing *l)
+{
+	uint64_t ids[PROBES_WANT_BATCH];
+
+	for (size_t at = 0; at < l->wanted; at += PROBES_WANT_BATCH)
+		probes_want(l->probes, ids, batch(l, at, ids), false);
+	l->wanted = 0;
+}
+
+static int begin(struct listing *l, const struct query *query, uint64_t now_ns)
+{
+	int err = rows_open(&l->rows, query, pools_series(l->source->pools), now_ns);
 
 	if (err)
 		return err;
-	connections_visit(source->connections, rows_select, l->rows);
+	connections_visit(l->source->connections, rows_select, l->rows);
 	err = rows_selected(l->rows);
 	if (err)
 		return err;
@@ -83,8 +106,7 @@ static int begin(struct listing *l, struct listing_source *source, const struct 
 	if (err)
 		return err;
 	qsort(l->tgids, l->tgid_count, sizeof(l->tgids[0]), by_number);
-	l->fd = probes_open_records(l->probes);
-	return l->fd < 0 ? l->fd : 0;
+	return 0;
 }
 
 int listing_open(struct listing **ret, struct listing_source *source, const char *text,
@@ -97,15 +119,17 @@ int listing_open(struct listing **ret, struct listing_source *source, const char
 
 	if (err)
 		return err;
-	if (source->last_ns && now_ns - source->last_ns < LISTING_PAUSE_NS)
+	if (source->busy || (source->last_ns && now_ns - source->last_ns < LISTING_PAUSE_NS))
 		return -EBUSY;
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
 	l->fd = -1;
+	l->source = source;
 	l->probes = source->probes;
+	source->busy = true;
 	source->last_ns = now_ns;
-	err = begin(l, source, &query, now_ns);
+	err = begin(l, &query, now_ns);
 	if (err) {
 		listing_close(l);
 		return err;
@@ -118,9 +142,11 @@ void listing_close(void *listing)
 {
 	struct listing *l = listing;
 
-	rows_close(l->rows);
 	if (l->fd >= 0)
 		close(l->fd);
+	want_no_more(l);
+	rows_close(l->rows);
+	l->source->busy = false;
 	free(l);
 }
 
@@ -166,11 +192,31 @@ static void end_reading(struct listing *l)
 		l->stage = STAGE_PROCESSES;
 }
 
+/* Names some more of the rows to the kernel half; after the last its records can be read. */
+static int want_more(struct listing *l)
+{
+	uint64_t ids[PROBES_WANT_BATCH];
+	uint32_t n = batch(l, l->wanted, ids);
+	int fd;
+
+	if (n) {
+		l->wanted += n; /* also of a batch that breaks off some are there */
+		return probes_want(l->probes, ids, n, true);
+	}
+	fd = probes_open_records(l->probes);
+	if (fd < 0)
+		return fd;
+	l->fd = fd;
+	l->stage = STAGE_RECORDS;
+	return 0;
+}
+
 static int next_process(struct listing *l)
 {
 	int fd;
 
-	if (l->tgid_next == l->tgid_count) {
+	/* their numbers rise, so the first holder found is the lowest */
+	if (l->tgid_next == l->tgid_count || !rows_unheld(l->rows)) {
 		l->stage = STAGE_ROWS;
 		return 0;
 	}
@@ -197,14 +243,21 @@ static int read_piece(struct listing *l)
 	return 0;
 }
 
-/* Goes on reading for a slice of time. */
+static int step(struct listing *l)
+{
+	if (l->stage == STAGE_WANT)
+		return want_more(l);
+	return l->fd >= 0 ? read_piece(l) : next_process(l);
+}
+
+/* Goes on for a slice of time. */
 static int gather(struct listing *l)
 {
 	uint64_t end_ns = util_now_ns() + SLICE_NS;
 	int err = 0;
 
 	while (!err && l->stage < STAGE_ROWS && util_now_ns() < end_ns)
-		err = l->fd >= 0 ? read_piece(l) : next_process(l);
+		err = step(l);
 	return err;
 }
 

@@ -6,6 +6,7 @@
 #ifndef LISTING_H
 #define LISTING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,13 +24,14 @@ struct listing_source {
 	struct connections *connections;
 	struct pools *pools;
 	uint64_t last_ns; /* when the last one began; 0: none yet */
+	bool busy; /* one is under way: the kernel half has room for its ids only */
 };
 
 struct listing;
 
 /*
- * Selects, after a drain by the caller. `query`: as sent. -EINVAL: it is not understood; -EBUSY: less than LISTING_PAUSE_NS
- * after the last one; -ENOMEM; or what opening an iterator said.
+ * Selects, after a drain by the caller. `query`: as sent. -EINVAL: it is not understood; -EBUSY: one is under way, or the
+ * last one began less than LISTING_PAUSE_NS ago; -ENOMEM; or what opening an iterator said.
  */
 int listing_open(struct listing **ret, struct listing_source *source, const char *query,
 		 uint64_t now_ns);

@@ -29,11 +29,9 @@
 
 struct probes {
 	struct poolscope *skel;
-	struct bpf_link
-		*links[PROBES_PROGRAMS_MAX]; /* by order of the table below; NULL: does not run */
+	struct bpf_link *links[PROBES_PROGRAMS_MAX]; /* by the table below; NULL: does not run */
 	struct ring_buffer *ring;
-	const volatile unsigned long *consumer_pos,
-		*producer_pos; /* pages of the ring, read-only */
+	const volatile unsigned long *consumer_pos, *producer_pos; /* pages of the ring */
 	size_t page_bytes;
 	probes_message_fn *message_fn; /* during a drain, as the next two */
 	void *message_arg;
@@ -341,11 +339,10 @@ static struct bpf_link *attach_to_process(struct bpf_program *program, uint32_t 
 
 int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass)
 {
-	struct bpf_link *link;
+	struct bpf_link *link = attach_to_process(p->skel->progs.ps_adopt, tgid);
 	int err;
 
 	p->skel->bss->ps_adopt_pass = pass;
-	link = attach_to_process(p->skel->progs.ps_adopt, tgid);
 	if (!link)
 		return -errno;
 	err = run_iterator(link);
@@ -427,23 +424,26 @@ int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg)
 	return 0;
 }
 
+int probes_want(struct probes *p, const uint64_t *ids, uint32_t count, bool wanted)
+{
+	static const uint8_t values[PROBES_WANT_BATCH];
+	int fd = bpf_map__fd(p->skel->maps.ps_wanted);
+
+	return wanted ? bpf_map_update_batch(fd, ids, values, &count, NULL)
+		      : bpf_map_delete_batch(fd, ids, &count, NULL);
+}
+
 int probes_open_records(struct probes *p)
 {
-	int fd = bpf_iter_create(bpf_link__fd(p->links[PROGRAM_LIST_RECORDS]));
-
-	return fd < 0 ? -errno : fd;
+	return bpf_iter_create(bpf_link__fd(p->links[PROGRAM_LIST_RECORDS]));
 }
 
 int probes_open_held(struct probes *p, uint32_t tgid)
 {
 	struct bpf_link *link = attach_to_process(p->skel->progs.ps_list_held, tgid);
-	int fd;
+	int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -errno;
 
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link)); /* holds the program and the PID itself */
-	fd = fd < 0 ? -errno : fd;
-	bpf_link__destroy(link);
+	bpf_link__destroy(link); /* the iterator holds what it needs */
 	return fd;
 }
 

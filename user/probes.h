@@ -14,6 +14,7 @@
 #include "poolscope/listing.h"
 #include "poolscope/record.h"
 
+#define PROBES_WANT_BATCH 1024
 #define PROBES_PROGRAMS_MAX 16
 
 struct probes_config {
@@ -86,9 +87,12 @@ void probes_grace_period(void);
 int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg);
 int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg);
 
+/* Of which ids the readings below are: `count` more, or fewer, at most PROBES_WANT_BATCH; PS_WANTED_MAX in all, else -E2BIG. */
+int probes_want(struct probes *p, const uint64_t *ids, uint32_t count, bool wanted);
+
 /*
- * Readings in pieces, so that a long one does not hold up the caller: of struct ps_connection_row, all live connections, in no
- * order, repeated or left out where sockets come and go meanwhile; of struct ps_held_row, the connections of one process
+ * Readings in pieces, so that a long one does not hold up the caller: of struct ps_connection_row, the wanted connections, in no
+ * order, repeated or left out where sockets come and go meanwhile; of struct ps_held_row, those of one process
  * (-ESRCH: it is gone). The descriptor is the caller's to close. One piece looks at PS_LIST_STEP objects at most: 0 is the
  * end; -EAGAIN: nothing in this piece, go on; a row may end in the next one.
  */

@@ -28,7 +28,7 @@ struct rows {
 	const struct series_table *names;
 	uint64_t now_ns;
 	struct row *at;
-	size_t count, cap, unjoined;
+	size_t count, cap, unjoined, unheld;
 	uint64_t total;
 	bool failed; /* no memory */
 };
@@ -106,8 +106,13 @@ int rows_selected(struct rows *r)
 {
 	if (r->count)
 		qsort(r->at, r->count, sizeof(*r->at), by_id);
-	r->unjoined = r->count;
+	r->unjoined = r->unheld = r->count;
 	return r->failed ? -ENOMEM : 0;
+}
+
+uint64_t rows_id(const struct rows *r, size_t i)
+{
+	return r->at[i].live.id;
 }
 
 static struct row *find(const struct rows *r, uint64_t id)
@@ -132,8 +137,10 @@ void rows_hold(struct rows *r, uint64_t id, uint32_t tgid)
 {
 	struct row *row = find(r, id);
 
-	if (row && (!row->pid || tgid < row->pid))
-		row->pid = tgid;
+	if (!row || (row->pid && row->pid <= tgid))
+		return;
+	r->unheld -= !row->pid;
+	row->pid = tgid;
 }
 
 uint64_t rows_total(const struct rows *r)
@@ -149,6 +156,11 @@ size_t rows_count(const struct rows *r)
 size_t rows_unjoined(const struct rows *r)
 {
 	return r->unjoined;
+}
+
+size_t rows_unheld(const struct rows *r)
+{
+	return r->unheld;
 }
 
 /* ---- JSON ---- */

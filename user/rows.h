@@ -29,6 +29,9 @@ void rows_select(void *rows, const struct connections_live *live);
 /* After the last of them. -ENOMEM: some could not be kept. */
 int rows_selected(struct rows *r);
 
+/* Of those that were kept; rising. */
+uint64_t rows_id(const struct rows *r, size_t i);
+
 /* What the kernel says of a connection, and that a process holds it; one that was not selected is ignored. */
 void rows_join(struct rows *r, const struct ps_connection_row *row);
 void rows_hold(struct rows *r, uint64_t id, uint32_t tgid);
@@ -36,6 +39,7 @@ void rows_hold(struct rows *r, uint64_t id, uint32_t tgid);
 uint64_t rows_total(const struct rows *r); /* that the query asks for */
 size_t rows_count(const struct rows *r); /* that were kept */
 size_t rows_unjoined(const struct rows *r); /* ... and still lack rows_join() */
+size_t rows_unheld(const struct rows *r); /* ... rows_hold() */
 /* Row i as a JSON object; no NUL. The length, or -ENOMEM. */
 int rows_render(const struct rows *r, size_t i, char ret[ROWS_TEXT_MAX]);
 

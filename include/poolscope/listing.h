@@ -41,7 +41,7 @@ struct ps_listener_row {
 	__u16 pad;
 };
 
-/* iter/bpf_sk_storage_map over the records: one row for each live connection, at the time of the read. */
+/* iter/bpf_sk_storage_map over the records: one row for each live connection that is wanted, at the time of the read. */
 struct ps_connection_row {
 	struct ps_record record;
 	__u64 bytes_sent; /* what the peer has acknowledged; neither SYN nor FIN */
@@ -52,13 +52,14 @@ struct ps_connection_row {
 	__u32 pad;
 };
 
-/* iter/task_file over one process: the ids of the live connections that it holds, one for each descriptor. */
+/* iter/task_file over one process: the ids of the wanted connections that it holds, one for each descriptor. */
 struct ps_held_row {
 	__u64 id;
 };
 
 /* What one read() of these two may look at: about a millisecond, whatever is in the tables. */
 #define PS_LIST_STEP 4096
+#define PS_WANTED_MAX 10000
 
 /* A seq_file page run holds 32 KiB, and one listener must fit (bpf_iter: PAGE_SIZE << 3). */
 #define PS_QUEUE_LISTED 3900

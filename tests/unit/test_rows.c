@@ -287,10 +287,13 @@ static void of_several_holders_the_lowest_pid_is_shown(void **state)
 
 	tell(f, &r);
 	select_rows(f, (struct query)ALL);
+	assert_int_equal(rows_unheld(f->rows), 1);
 	rows_hold(f->rows, 11, 70);
+	assert_int_equal(rows_unheld(f->rows), 0);
 	rows_hold(f->rows, 11, 50);
 	rows_hold(f->rows, 11, 60);
 	rows_hold(f->rows, 12, 1);
+	assert_int_equal(rows_unheld(f->rows), 0);
 	expect_part(f, 0, "\"pid\":50,");
 }
 
