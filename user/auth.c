@@ -15,8 +15,6 @@
 
 #include "util.h"
 
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
 #define WORDS (AUTH_TOKEN_MAX / sizeof(uint64_t))
 
 /* Zeros behind the token. */

@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "utf8.h"
-
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
+#include "util.h"
 
 void name_clean(const char *comm, char ret[SERIES_NAME_MAX + 1])
 {
@@ -38,10 +36,11 @@ void name_clean(const char *comm, char ret[SERIES_NAME_MAX + 1])
 
 const char *name_fault(const char *text)
 {
-	size_t left = SERIES_NAME_MAX;
-
 	if (!*text)
 		return "the name is empty";
+	if (series_name_bytes(text) > SERIES_NAME_MAX)
+		return "the name is longer than " STRINGIFY(
+			SERIES_NAME_MAX) " bytes (quotes and backslashes count twice)";
 	while (*text) {
 		size_t len = utf8_char(text);
 
@@ -49,9 +48,6 @@ const char *name_fault(const char *text)
 			return "the name is not valid UTF-8";
 		if (utf8_is_control(text))
 			return "the name has a control character";
-		if (len > left)
-			return "the name is longer than " STRINGIFY(SERIES_NAME_MAX) " bytes";
-		left -= len;
 		text += len;
 	}
 	return NULL;

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "name.h"
 #include "options_web.h"
 #include "parser.h"
-#include "utf8.h"
 #include "util.h"
 
 #define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
@@ -20,28 +20,6 @@
 #define TTL_SECONDS_MAX (720 * 3600)
 #define RING_BYTES_MIN (64ULL << 10)
 #define RING_BYTES_MAX (1ULL << 30)
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-
-/* What is wrong with a name, NULL if nothing is. */
-static const char *name_fault(const char *name)
-{
-	if (!*name)
-		return "the name is empty";
-	if (series_name_bytes(name) > SERIES_NAME_MAX)
-		return "the name is longer than " STRINGIFY(
-			SERIES_NAME_MAX) " bytes (quotes and backslashes count twice)";
-	while (*name) {
-		size_t len = utf8_char(name);
-
-		if (!len)
-			return "the name is not valid UTF-8";
-		if (utf8_is_control(name))
-			return "the name has a control character";
-		name += len;
-	}
-	return NULL;
-}
 
 static void parse_pid(struct parser *p, const char *value)
 {
