@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * One epoll for all attackers; none ever waits. A loris that is closed comes back some seconds later, each after another
- * time: so with the garbage some 700 connections a second arrive, without a beat. Attackers stand for other
+ * time: so with the garbage some 1,000 connections a second arrive, without a beat. Attackers stand for other
  * hosts: they give way to the endpoint that they share this one with.
  */
 #include "siege.h"
@@ -24,7 +24,7 @@
 #define ATTACKERS (SIEGE_LORIS + GARBAGE_MAX)
 #define TURN_MS 2
 #define BYTE_SECONDS 1.0
-#define RETURN_SECONDS 2.0 /* to three times that */
+#define RETURN_SECONDS 1.0 /* to three times that */
 #define NICE 10
 #define PATIENCE_SECONDS 8 /* of garbage, for the close; a header has 5 */
 #define END_SECONDS 10
