@@ -160,7 +160,7 @@ static int connections_body_open(void *arg, const struct body_request *request, 
 	int err;
 
 	daemon_drain(d);
-	err = listing_open(&listing, &d->listing, request->query, d->now_ns);
+	err = listing_open(&listing, &d->listing, request, d->now_ns);
 	if (!err)
 		*ret_body = listing;
 	return err;

@@ -109,13 +109,12 @@ static int begin(struct listing *l, const struct query *query, uint64_t now_ns)
 	return 0;
 }
 
-int listing_open(struct listing **ret, struct listing_source *source, const char *text,
-		 uint64_t now_ns)
+int listing_open(struct listing **ret, struct listing_source *source,
+		 const struct body_request *request, uint64_t now_ns)
 {
 	struct listing *l;
 	struct query query;
-	char why[128];
-	int err = query_parse(text, &query, why, sizeof(why));
+	int err = query_parse(request->query, &query, request->why, BODY_WHY_BYTES);
 
 	if (err)
 		return err;

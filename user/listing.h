@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "body.h"
 #include "connections.h"
 #include "pools.h"
 #include "probes.h"
@@ -30,11 +31,11 @@ struct listing_source {
 struct listing;
 
 /*
- * Selects, after a drain by the caller. `query`: as sent. -EINVAL: it is not understood; -EBUSY: one is under way, or the
+ * Selects, after a drain by the caller. -EINVAL: the query is not understood; -EBUSY: one is under way, or the
  * last one began less than LISTING_PAUSE_NS ago; -ENOMEM; or what opening an iterator said.
  */
-int listing_open(struct listing **ret, struct listing_source *source, const char *query,
-		 uint64_t now_ns);
+int listing_open(struct listing **ret, struct listing_source *source,
+		 const struct body_request *request, uint64_t now_ns);
 /*
  * As read() and close() of struct body_ops. A call takes some 2 ms, at most 5: while the kernel is read it gives a newline,
  * which JSON skips.

@@ -38,13 +38,23 @@ struct MHD_Response *response_with(struct MHD_Response *r, const char *name, con
 	return r;
 }
 
-struct MHD_Response *response_text(const char *content_type, const char *text)
+static struct MHD_Response *make_text(const char *content_type, const char *text,
+				      enum MHD_ResponseMemoryMode mode)
 {
 	struct MHD_Response *r;
 
-	r = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
-					    MHD_RESPMEM_PERSISTENT);
+	r = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, mode);
 	return response_with(r, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+}
+
+struct MHD_Response *response_text(const char *content_type, const char *text)
+{
+	return make_text(content_type, text, MHD_RESPMEM_PERSISTENT);
+}
+
+struct MHD_Response *response_copy(const char *content_type, const char *text)
+{
+	return make_text(content_type, text, MHD_RESPMEM_MUST_COPY);
 }
 
 void response_reset(int fd)

@@ -24,6 +24,8 @@ struct response_load {
 
 /* The caller keeps `text` for as long as the endpoint lives. */
 struct MHD_Response *response_text(const char *content_type, const char *text);
+/* The same of a text that need not last. */
+struct MHD_Response *response_copy(const char *content_type, const char *text);
 /* Adds the header, or destroys the response (NULL stays NULL). */
 struct MHD_Response *response_with(struct MHD_Response *r, const char *name, const char *value);
 

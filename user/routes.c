@@ -127,11 +127,16 @@ static enum MHD_Result see_wish(void *cls, enum MHD_ValueKind kind, const char *
 }
 
 static enum MHD_Result answer_body_error(struct routes_request *q,
-					 struct MHD_Connection *connection, int err)
+					 struct MHD_Connection *connection, int err,
+					 const char *why)
 {
-	if (err == -EINVAL)
-		return answer_text(q, connection, MHD_HTTP_BAD_REQUEST,
-				   "the query is not understood\n");
+	char text[BODY_WHY_BYTES + 64];
+
+	if (err == -EINVAL) {
+		snprintf(text, sizeof(text), "the query is not understood%s%s\n", *why ? ": " : "",
+			 why);
+		return queue(q, connection, MHD_HTTP_BAD_REQUEST, response_copy(TEXT_PLAIN, text));
+	}
 	if (err == -EBUSY)
 		return answer_with_header(q, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 					  "busy: ask again in a second\n",
@@ -143,6 +148,7 @@ static enum MHD_Result answer_body_error(struct routes_request *q,
 static enum MHD_Result answer_body(struct routes *r, struct routes_request *q,
 				   struct MHD_Connection *connection, struct response_body *what)
 {
+	char why[BODY_WHY_BYTES] = "";
 	struct MHD_Response *response;
 	struct negotiate n = {};
 	int err;
@@ -153,6 +159,7 @@ static enum MHD_Result answer_body(struct routes *r, struct routes_request *q,
 	what->head = q->method == REQUESTS_HEAD;
 	what->request.format = negotiate_format(&n);
 	what->request.query = q->query;
+	what->request.why = why;
 	what->content_type = JSON_TYPE;
 	if (q->endpoint == REQUESTS_METRICS) {
 		what->content_type = r->content_types[what->request.format];
@@ -163,7 +170,7 @@ static enum MHD_Result answer_body(struct routes *r, struct routes_request *q,
 		      ? -EINVAL
 		      : response_body(what, connection, &response);
 	if (err)
-		return answer_body_error(q, connection, err);
+		return answer_body_error(q, connection, err, why);
 	return queue(q, connection, MHD_HTTP_OK, response);
 }
 

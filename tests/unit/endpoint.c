@@ -38,6 +38,8 @@ static int fake_open(void *arg, const struct body_request *request, void **ret_b
 	assert_true(strlen(request->query) < sizeof(fake.query));
 	strcpy(fake.query, request->query);
 	fake.format = request->format;
+	if (fake.open_error == -EINVAL)
+		snprintf(request->why, BODY_WHY_BYTES, "%s", fake.open_why);
 	if (fake.open_error)
 		return fake.open_error;
 	fake.opened++;

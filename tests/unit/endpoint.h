@@ -27,6 +27,7 @@ struct fake {
 	size_t total, produced, fail_at;
 	bool fails;
 	int open_error;
+	const char *open_why; /* of -EINVAL */
 	int opened, closed, reads;
 	enum negotiate_format format; /* of the last one opened */
 	char query[2048]; /* of the same */

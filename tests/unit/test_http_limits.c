@@ -350,11 +350,12 @@ static void what_a_body_says_when_it_is_asked_is_told(void **state)
 {
 	static const struct {
 		int error, status;
-		const char *text;
+		const char *text, *why;
 	} rows[] = {
-		{-EINVAL, 400, "the query is not understood\n"},
-		{-EBUSY, 503, "busy: ask again in a second\n"},
-		{-ENOMEM, 500, "the data cannot be read\n"},
+		{-EINVAL, 400, "the query is not understood\n", ""},
+		{-EINVAL, 400, "the query is not understood: limit: too high\n", "limit: too high"},
+		{-EBUSY, 503, "busy: ask again in a second\n", ""},
+		{-ENOMEM, 500, "the data cannot be read\n", ""},
 	};
 	struct http *h = open_server();
 
@@ -363,6 +364,7 @@ static void what_a_body_says_when_it_is_asked_is_told(void **state)
 		struct client c;
 
 		fake.open_error = rows[i].error;
+		fake.open_why = rows[i].why;
 		c = ask_for(h, "GET", "/connections?a=%zz&b");
 		assert_int_equal(status_of(&c), rows[i].status);
 		assert_string_equal(raw_body(&c), rows[i].text);
