@@ -35,6 +35,7 @@ static const int allowed[] = {
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(restart_syscall), /* a sleep that SIGSTOP has interrupted */
+	SCMP_SYS(sched_yield), /* to a program that was preempted with a slot of the ring */
 	/* what is open, or comes from a listener */
 	SCMP_SYS(read),
 	SCMP_SYS(readv),
