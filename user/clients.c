@@ -24,15 +24,26 @@ static unsigned int count_from(const struct clients *t, const uint8_t *address)
 	return n;
 }
 
-/* Who is longest in this phase, of those whose grace is over by `grace_ns`; or -1. */
-static int oldest(const struct clients *t, enum client_phase phase, uint64_t grace_ns)
+static bool waits(const struct client_row *c)
+{
+	return c->phase == CLIENT_HEADER || c->phase == CLIENT_ANSWER;
+}
+
+static bool idles(const struct client_row *c)
+{
+	return c->phase == CLIENT_IDLE;
+}
+
+/* Who is so longest, of those whose grace is over by `grace_ns`; or -1. */
+static int oldest(const struct clients *t, bool (*is)(const struct client_row *c),
+		  uint64_t grace_ns)
 {
 	int found = -1;
 
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		const struct client_row *c = &t->of[i];
 
-		if (c->phase == phase && !c->ending && c->grace_ns <= grace_ns &&
+		if (is(c) && !c->ending && c->grace_ns <= grace_ns &&
 		    (found < 0 || c->since_ns < t->of[found].since_ns))
 			found = i;
 	}
@@ -48,11 +59,11 @@ int clients_admit(const struct clients *t, const uint8_t *address, uint64_t now_
 		return -EUSERS;
 	if (t->count < CLIENTS_MAX)
 		return 0;
-	victim = oldest(t, CLIENT_HEADER, now_ns);
+	victim = oldest(t, waits, now_ns);
 	if (victim < 0)
-		victim = oldest(t, CLIENT_HEADER, UINT64_MAX);
+		victim = oldest(t, waits, UINT64_MAX);
 	if (victim < 0)
-		victim = oldest(t, CLIENT_IDLE, UINT64_MAX);
+		victim = oldest(t, idles, UINT64_MAX);
 	if (victim < 0)
 		return -ENOSPC;
 	*ret_victim = victim;
@@ -103,9 +114,14 @@ void clients_greet(struct clients *t, int slot, uint64_t now_ns)
 	t->of[slot].grace_ns = now_ns + CLIENTS_GRACE_NS;
 }
 
-void clients_ask(struct clients *t, int slot, uint64_t now_ns, uint64_t answer_ns)
+void clients_ask(struct clients *t, int slot, uint64_t now_ns)
 {
-	enter(&t->of[slot], CLIENT_ANSWER, now_ns, answer_ns);
+	enter(&t->of[slot], CLIENT_ANSWER, now_ns, CLIENTS_ANSWER_NS);
+}
+
+void clients_give(struct clients *t, int slot, uint64_t now_ns, uint64_t answer_ns)
+{
+	enter(&t->of[slot], CLIENT_BODY, now_ns, answer_ns);
 }
 
 void clients_answered(struct clients *t, int slot, uint64_t now_ns)

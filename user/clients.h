@@ -16,6 +16,7 @@
 #define CLIENTS_PER_ADDRESS_MAX 16
 /* All of them total: from the start of the phase, whatever the client does meanwhile. */
 #define CLIENTS_HEADER_NS (5 * NSEC_PER_SEC)
+#define CLIENTS_ANSWER_NS (5 * NSEC_PER_SEC)
 #define CLIENTS_IDLE_NS (75 * NSEC_PER_SEC)
 /* So long a new connection is not the first to go: a TLS client takes some milliseconds for each of its parts. */
 #define CLIENTS_GRACE_NS (100 * NSEC_PER_MSEC)
@@ -23,7 +24,8 @@
 enum client_phase {
 	CLIENT_FREE,
 	CLIENT_HEADER, /* it sends a header (and its part of a TLS handshake), or is to begin with it */
-	CLIENT_ANSWER, /* it takes its answer */
+	CLIENT_ANSWER, /* it takes a short text: what anybody gets who asks */
+	CLIENT_BODY, /* it takes a body */
 	CLIENT_IDLE, /* kept, between two requests */
 };
 
@@ -33,7 +35,7 @@ struct client_row {
 	bool limited; /* its address counts */
 	uint8_t address[16];
 	uint64_t since_ns, deadline_ns; /* of the phase */
-	uint64_t grace_ns; /* in CLIENT_HEADER: until then others go first */
+	uint64_t grace_ns; /* in CLIENT_HEADER and CLIENT_ANSWER: until then others go first */
 };
 
 /* Starts as {}. */
@@ -44,8 +46,8 @@ struct clients {
 
 /*
  * Whether one more may come in. 0: yes. -EUSERS: not from this address (NULL: its address does not count). -EAGAIN: when
- * *ret_victim is gone, which is the one that makes its header wait longest, those after their grace first, else the one that
- * is idle longest. -ENOSPC: no.
+ * *ret_victim is gone, which is the one that takes longest for its header or for a short answer, those after their grace first, else
+ * the one that is idle longest. -ENOSPC: no, all take bodies.
  */
 int clients_admit(const struct clients *t, const uint8_t *address, uint64_t now_ns,
 		  int *ret_victim);
@@ -60,8 +62,10 @@ void clients_begin(struct clients *t, int slot, uint64_t now_ns);
 void clients_dawdle(struct clients *t, int slot);
 /* It did its part of a TLS handshake, as far as it can go without us: it has a new grace for what follows. */
 void clients_greet(struct clients *t, int slot, uint64_t now_ns);
-/* The header is complete; the answer must be gone in `answer_ns`. */
-void clients_ask(struct clients *t, int slot, uint64_t now_ns, uint64_t answer_ns);
+/* The header is complete. */
+void clients_ask(struct clients *t, int slot, uint64_t now_ns);
+/* The answer is a body, which must be gone in `answer_ns`. */
+void clients_give(struct clients *t, int slot, uint64_t now_ns, uint64_t answer_ns);
 void clients_answered(struct clients *t, int slot, uint64_t now_ns);
 /* It has no deadline any more, and is nobody's victim. */
 void clients_end(struct clients *t, int slot);

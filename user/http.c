@@ -28,12 +28,15 @@
  */
 #define ACCEPTS_PER_RUN (CLIENTS_MAX / 4)
 #define LISTENERS_MAX (2 * HTTP_LISTENERS_MAX)
+/* Without any descriptor left a connection can be neither taken nor refused: it is looked for again after this. */
+#define DEAF_NS (100 * NSEC_PER_MSEC)
 
 struct http {
 	struct routes routes;
 	struct sessions *sessions;
 	struct auth *auth;
 	int spare_fd; /* given up for a moment when no descriptor is left, see refuse_without_fd() */
+	uint64_t deaf_until_ns; /* 0: it listens */
 	bool tls;
 	struct listen_socket listeners[LISTENERS_MAX];
 	size_t listener_count;
@@ -41,21 +44,52 @@ struct http {
 
 /* ---- a turn ---- */
 
-/* With no descriptor free, accept fails but the connection stays queued, and the listener readable: the loop would spin. */
-static void refuse_without_fd(struct http *h, int listener)
+static void listen_to(struct http *h, bool on)
 {
-	int fd;
+	for (size_t i = 0; i < h->listener_count; i++)
+		sessions_hear(h->sessions, h->listeners[i].fd, on);
+}
 
-	close(h->spare_fd);
-	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+static void take_spare(struct http *h)
+{
+	if (h->spare_fd < 0)
+		h->spare_fd = fcntl(sessions_fd(h->sessions), F_DUPFD_CLOEXEC, 0);
+}
+
+/*
+ * With no descriptor free, accept fails but the connection stays queued, and the listener readable: the loop would spin. So one
+ * is kept to refuse with; where that was lost as well, nobody is heard for a while.
+ */
+static void refuse_without_fd(struct http *h, int listener, uint64_t now_ns)
+{
+	int fd = -1;
+
+	if (h->spare_fd >= 0) {
+		close(h->spare_fd);
+		h->spare_fd = -1;
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	}
 	if (fd >= 0) {
 		close(fd);
 		h->routes.counts.refused[REQUESTS_FULL]++;
 	}
-	h->spare_fd = fcntl(sessions_fd(h->sessions), F_DUPFD_CLOEXEC, 0);
+	take_spare(h);
+	if (h->spare_fd < 0 && !h->deaf_until_ns) {
+		h->deaf_until_ns = now_ns + DEAF_NS;
+		listen_to(h, false);
+	}
 }
 
-static void accept_from(struct http *h, const struct listen_socket *listener)
+static void listen_again(struct http *h, uint64_t now_ns)
+{
+	if (!h->deaf_until_ns || now_ns < h->deaf_until_ns)
+		return;
+	h->deaf_until_ns = 0;
+	take_spare(h);
+	listen_to(h, true);
+}
+
+static void accept_from(struct http *h, const struct listen_socket *listener, uint64_t now_ns)
 {
 	for (int i = 0; i < ACCEPTS_PER_RUN; i++) {
 		struct sockaddr_storage address = {};
@@ -64,7 +98,7 @@ static void accept_from(struct http *h, const struct listen_socket *listener)
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-			refuse_without_fd(h, listener->fd);
+			refuse_without_fd(h, listener->fd, now_ns);
 		if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
 			return;
 		if (fd >= 0)
@@ -76,8 +110,9 @@ void http_run_at(struct http *h, uint64_t now_ns)
 {
 	/* First what is open: it may make room for what is new. */
 	sessions_run(h->sessions, now_ns);
-	for (size_t i = 0; i < h->listener_count; i++)
-		accept_from(h, &h->listeners[i]);
+	listen_again(h, now_ns);
+	for (size_t i = 0; i < h->listener_count && !h->deaf_until_ns; i++)
+		accept_from(h, &h->listeners[i], now_ns);
 }
 
 void http_run(struct http *h)
@@ -87,7 +122,14 @@ void http_run(struct http *h)
 
 int http_timeout_ms(const struct http *h)
 {
-	return sessions_timeout_ms(h->sessions);
+	int ms = sessions_timeout_ms(h->sessions), deaf_ms = 0;
+	uint64_t now_ns = util_now_ns();
+
+	if (!h->deaf_until_ns)
+		return ms;
+	if (now_ns < h->deaf_until_ns)
+		deaf_ms = (int)((h->deaf_until_ns - now_ns) / NSEC_PER_MSEC) + 1;
+	return ms >= 0 && ms < deaf_ms ? ms : deaf_ms;
 }
 
 /* ---- what is asked of it ---- */

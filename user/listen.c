@@ -40,9 +40,12 @@ const uint8_t *listen_limited(const struct sockaddr_storage *address, uint8_t re
 		ret[10] = ret[11] = 0xff;
 		memcpy(ret + 12, &v4->sin_addr, 4);
 	}
-	if (!listen_remote(address) ||
-	    (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ret) && ret[12] == IN_LOOPBACKNET))
+	if (!listen_remote(address))
 		return NULL;
+	if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ret))
+		return ret[12] == IN_LOOPBACKNET ? NULL : ret;
+	/* a host has a network of 64 bits to itself, with all addresses in it */
+	memset(ret + 8, 0, 8);
 	return ret;
 }
 
@@ -126,7 +129,10 @@ int listen_open(struct listen_socket *ret, const struct sockaddr_storage *addres
 	int err = open_listener(&l, address, len);
 
 	if (err) {
-		snprintf(why, why_size, "cannot listen on %s: %s", text, strerror(-err));
+		snprintf(why, why_size, "cannot listen on %s: %s%s", text, strerror(-err),
+			 err == -EADDRINUSE && l.family == AF_UNIX
+				 ? " (somebody listens there, or the file is no socket)"
+				 : "");
 		listen_close(&l);
 		return err;
 	}

@@ -171,6 +171,7 @@ static enum MHD_Result answer_body(struct routes *r, struct routes_request *q,
 		      : response_body(what, connection, &response);
 	if (err)
 		return answer_body_error(q, connection, err, why);
+	q->body = !what->head;
 	return queue(q, connection, MHD_HTTP_OK, response);
 }
 

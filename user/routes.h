@@ -39,6 +39,7 @@ struct routes_request {
 	uint64_t asked_ns; /* since when its header is complete; 0: it is not */
 	bool local; /* over a unix socket */
 	bool query_too_long;
+	bool body; /* the answer is one, to somebody who may have it */
 	char query[ROUTES_QUERY_MAX];
 };
 

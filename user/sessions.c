@@ -84,6 +84,11 @@ static int slot_of(const struct sessions *s, const struct session *c)
 	return (int)(c - s->sessions);
 }
 
+static bool is_answered(const struct client_row *c)
+{
+	return c->phase == CLIENT_ANSWER || c->phase == CLIENT_BODY;
+}
+
 /* The request line is read. The target is raw here and nowhere later. */
 static void *on_target(void *cls, const char *target, struct MHD_Connection *connection)
 {
@@ -105,16 +110,23 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 {
 	struct session *c = *context;
 	struct sessions *s = cls;
+	enum MHD_Result result;
 	const char *timeout;
 
 	(void)url;
 	(void)upload;
 	if (*upload_size)
 		return MHD_NO;
-	if (c->request.asked_ns)
-		return routes_answer(s->routes, &c->request, connection, version);
-	timeout = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, ROUTES_TIMEOUT_HEADER);
-	clients_ask(&s->clients, slot_of(s, c), s->now_ns, routes_answer_ns(timeout));
+	if (c->request.asked_ns) {
+		result = routes_answer(s->routes, &c->request, connection, version);
+		timeout = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+						      ROUTES_TIMEOUT_HEADER);
+		if (c->request.body)
+			clients_give(&s->clients, slot_of(s, c), s->now_ns,
+				     routes_answer_ns(timeout));
+		return result;
+	}
+	clients_ask(&s->clients, slot_of(s, c), s->now_ns);
 	return routes_header(s->routes, &c->request, connection, method, util_now_ns());
 }
 
@@ -128,7 +140,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 	(void)connection;
 	(void)code;
 	routes_end(s->routes, &c->request, util_now_ns());
-	if (s->clients.of[slot].phase == CLIENT_ANSWER)
+	if (is_answered(&s->clients.of[slot]))
 		clients_answered(&s->clients, slot, s->now_ns);
 }
 
@@ -187,7 +199,7 @@ static void shut(const struct sessions *s, int slot)
 {
 	const struct session *c = &s->sessions[slot];
 
-	if (s->clients.of[slot].phase == CLIENT_ANSWER)
+	if (is_answered(&s->clients.of[slot]))
 		response_reset(c->fd);
 	shutdown(c->fd, SHUT_RDWR);
 }
@@ -209,6 +221,7 @@ static void end_overdue(struct sessions *s)
 	static const enum requests_cause causes[] = {
 		[CLIENT_HEADER] = REQUESTS_HEADER_TIMEOUT,
 		[CLIENT_ANSWER] = REQUESTS_WRITE_TIMEOUT,
+		[CLIENT_BODY] = REQUESTS_WRITE_TIMEOUT,
 		[CLIENT_IDLE] = REQUESTS_IDLE_TIMEOUT,
 	};
 	int slot;
@@ -413,6 +426,13 @@ int sessions_add_listener(struct sessions *s, int fd)
 	return watch(s, fd, EPOLLIN, EVENT_OTHER);
 }
 
+void sessions_hear(struct sessions *s, int listener, bool on)
+{
+	struct epoll_event event = {.events = on ? EPOLLIN : 0, .data.u64 = EVENT_OTHER};
+
+	epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, listener, &event);
+}
+
 void sessions_set_tls(struct sessions *s, struct tls *certificate)
 {
 	tls_close(s->certificate);
@@ -478,7 +498,7 @@ void sessions_close(struct sessions *s)
 	if (!s)
 		return;
 	for (int slot = 0; slot < CLIENTS_MAX; slot++) {
-		if (s->clients.of[slot].phase == CLIENT_ANSWER)
+		if (is_answered(&s->clients.of[slot]))
 			shut(s, slot);
 		else if (s->clients.of[slot].phase != CLIENT_FREE && !s->sessions[slot].in_mhd)
 			drop(s, slot);

@@ -25,6 +25,8 @@ void sessions_set_tls(struct sessions *s, struct tls *certificate);
 /* One epoll fd for all of them, and for each listener that is added; its owner does the accepting. */
 int sessions_fd(const struct sessions *s);
 int sessions_add_listener(struct sessions *s, int fd);
+/* Whether a listener that was added makes sessions_fd() readable. */
+void sessions_hear(struct sessions *s, int listener, bool on);
 
 /* One turn: reads, answers, ends what is overdue at `now_ns`, never blocks. */
 void sessions_run(struct sessions *s, uint64_t now_ns);

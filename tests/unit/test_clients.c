@@ -46,8 +46,12 @@ static void each_phase_has_its_total_deadline(void **state)
 	assert_int_equal(clients_overdue(&t, T0 + 5 * NSEC_PER_SEC - 1), -1);
 	assert_int_equal(clients_overdue(&t, T0 + 5 * NSEC_PER_SEC), slot);
 
-	clients_ask(&t, slot, T0 + 1, ANSWER_NS);
+	clients_ask(&t, slot, T0 + 1);
 	assert_int_equal(t.of[slot].phase, CLIENT_ANSWER);
+	assert_true(clients_deadline_ns(&t) == T0 + 1 + 5 * NSEC_PER_SEC);
+
+	clients_give(&t, slot, T0 + 1, ANSWER_NS);
+	assert_int_equal(t.of[slot].phase, CLIENT_BODY);
 	assert_true(clients_deadline_ns(&t) == T0 + 1 + ANSWER_NS);
 
 	clients_answered(&t, slot, T0 + 2);
@@ -67,10 +71,10 @@ static void who_trickles_gains_nothing(void **state)
 	(void)state;
 	clients_begin(&t, slot, T0 + NSEC_PER_SEC);
 	assert_true(clients_deadline_ns(&t) == T0 + 5 * NSEC_PER_SEC);
-	clients_ask(&t, slot, T0, ANSWER_NS);
+	clients_ask(&t, slot, T0);
 	clients_begin(&t, slot, T0 + NSEC_PER_SEC);
 	assert_int_equal(t.of[slot].phase, CLIENT_ANSWER);
-	assert_true(clients_deadline_ns(&t) == T0 + ANSWER_NS);
+	assert_true(clients_deadline_ns(&t) == T0 + 5 * NSEC_PER_SEC);
 }
 
 static void the_overdue_come_in_the_order_of_their_deadlines_and_once(void **state)
@@ -79,7 +83,7 @@ static void the_overdue_come_in_the_order_of_their_deadlines_and_once(void **sta
 
 	(void)state;
 	clients_answered(&t, 0, T0);
-	clients_ask(&t, 1, T0, ANSWER_NS);
+	clients_give(&t, 1, T0, ANSWER_NS);
 	assert_int_equal(clients_overdue(&t, T0 + 100 * NSEC_PER_SEC), 2);
 	clients_end(&t, 2);
 	assert_int_equal(clients_overdue(&t, T0 + 100 * NSEC_PER_SEC), 1);
@@ -122,7 +126,7 @@ static void then_the_longest_idle_then_nobody(void **state)
 
 	(void)state;
 	for (int i = 0; i < CLIENTS_MAX; i++)
-		clients_ask(&t, i, T0, ANSWER_NS);
+		clients_give(&t, i, T0, ANSWER_NS);
 	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -ENOSPC);
 	assert_int_equal(victim, -1);
 	clients_answered(&t, 40, T0 + 2);
@@ -133,6 +137,26 @@ static void then_the_longest_idle_then_nobody(void **state)
 	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
 	assert_int_equal(victim, 40);
 	clients_end(&t, 40);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -ENOSPC);
+}
+
+/* Anybody gets a short answer: who does not take it is no better than who does not send a header. */
+static void who_leaves_a_short_answer_goes_as_well(void **state)
+{
+	struct clients t = filled(CLIENTS_MAX, NULL);
+	int victim = -1;
+
+	(void)state;
+	for (int i = 0; i < CLIENTS_MAX; i++)
+		clients_give(&t, i, T0, ANSWER_NS);
+	clients_ask(&t, 30, T0 + 2);
+	clients_ask(&t, 31, T0 + 1);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
+	assert_int_equal(victim, 31);
+	clients_give(&t, 31, T0 + 3, ANSWER_NS);
+	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
+	assert_int_equal(victim, 30);
+	clients_end(&t, 30);
 	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -ENOSPC);
 }
 
@@ -170,7 +194,7 @@ static void a_grace_keeps_from_being_the_first_to_go(void **state)
 	clients_answered(&t, 5, T0);
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		if (i != 5 && i != 7)
-			clients_ask(&t, i, T0, ANSWER_NS);
+			clients_give(&t, i, T0, ANSWER_NS);
 	}
 	clients_greet(&t, 7, LATER);
 	assert_int_equal(clients_admit(&t, NULL, LATER, &victim), -EAGAIN);
@@ -222,6 +246,7 @@ int main(void)
 		cmocka_unit_test(the_overdue_come_in_the_order_of_their_deadlines_and_once),
 		cmocka_unit_test(a_full_table_gives_up_who_makes_wait_longest),
 		cmocka_unit_test(then_the_longest_idle_then_nobody),
+		cmocka_unit_test(who_leaves_a_short_answer_goes_as_well),
 		cmocka_unit_test(a_grace_keeps_from_being_the_first_to_go),
 		cmocka_unit_test(an_address_is_limited_above_half),
 		cmocka_unit_test(an_address_that_has_its_share_evicts_nobody),

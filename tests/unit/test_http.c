@@ -685,6 +685,38 @@ static void a_lack_of_descriptors_does_not_make_it_spin(void **state)
 	http_close(h);
 }
 
+/* The limit was lowered below what is open: not even a refusal is possible. */
+static void without_any_descriptor_it_listens_again_later(void **state)
+{
+	struct http *h = open_server();
+	struct client c = client_open(h);
+	struct pollfd listener = {http_fd(h), POLLIN, 0};
+	struct rlimit limit, low;
+	int still_readable, timeout_ms;
+	uint64_t begun_ns;
+
+	(void)state;
+	assert_int_equal(poll(&listener, 1, DEADLINE_S * 1000), 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	low.rlim_cur = 3; /* nothing is opened meanwhile, here neither */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	begun_ns = util_now_ns();
+	http_run_at(h, begun_ns);
+	timeout_ms = http_timeout_ms(h);
+	http_run_at(h, begun_ns + 99 * NSEC_PER_MSEC);
+	/* poll() itself takes no more descriptors than the limit */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	still_readable = poll(&listener, 1, 0);
+	assert_in_range(timeout_ms, 1, 101);
+	assert_int_equal(still_readable, 0);
+	http_run_at(h, begun_ns + 100 * NSEC_PER_MSEC);
+	client_send(&c, "GET /-/ready" TAIL);
+	TURN_UNTIL(h, &c, raw_body(&c) && strstr(raw_body(&c), "ok\n"));
+	client_close(&c);
+	http_close(h);
+}
+
 /* What the library refuses is a 4xx or 505 of its making, or a close. Nothing of it reaches stderr. */
 static void garbage_is_refused_in_silence(void **state)
 {
@@ -761,6 +793,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_leaves_in_the_middle_costs_nothing),
 		cmocka_unit_test(closing_the_endpoint_ends_what_is_open),
 		cmocka_unit_test(a_lack_of_descriptors_does_not_make_it_spin),
+		cmocka_unit_test(without_any_descriptor_it_listens_again_later),
 		cmocka_unit_test(garbage_is_refused_in_silence),
 	};
 

@@ -175,6 +175,51 @@ static void an_answer_that_is_not_taken_in_time_ends_with_a_reset(void **state)
 	http_close(h);
 }
 
+/* Asks and asks and reads nothing, until the server cannot go on. */
+static void ask_until_stuck(struct http *h, const struct client *c)
+{
+	static const char request[] =
+		"GET /none HTTP/1.1\r\nHost: h\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n";
+	const uint64_t *answered_ones =
+		&http_requests(h)->total[REQUESTS_OTHER][REQUESTS_GET][requests_code_of(404)];
+	double deadline = now_seconds() + DEADLINE_S;
+	char many[100 * sizeof(request)] = "";
+	size_t len = 0, sent = 0;
+	int idle_turns = 0;
+
+	for (int i = 0; i < 100; i++)
+		len += (size_t)snprintf(many + len, sizeof(many) - len, "%s", request);
+	while (idle_turns < 50) {
+		uint64_t before = *answered_ones;
+		ssize_t n = send(c->fd, many + sent, len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0)
+			sent = (sent + (size_t)n) % len;
+		turn(h, NULL);
+		idle_turns = n > 0 || *answered_ones != before ? 0 : idle_turns + 1;
+		assert_true(now_seconds() < deadline);
+	}
+	assert_int_equal(http_requests(h)->in_flight, 1);
+}
+
+/* Anybody gets those, and nobody may choose how long it keeps a place for one. */
+static void a_short_answer_that_is_not_taken_ends_after_five_seconds(void **state)
+{
+	struct http *h = open_server();
+	struct client c = client_open(h);
+	uint64_t stuck;
+
+	(void)state;
+	ask_until_stuck(h, &c);
+	stuck = util_now_ns();
+	http_run_at(h, stuck + 5 * SECOND);
+	assert_int_equal(refused(h, REQUESTS_WRITE_TIMEOUT), 1);
+	assert_int_equal(refused_in_all(h), 1);
+	TURN_UNTIL(h, NULL, http_requests(h)->in_flight == 0);
+	client_close(&c);
+	http_close(h);
+}
+
 static void the_scrape_timeout_is_read_and_clamped(void **state)
 {
 	static const struct {
@@ -543,6 +588,7 @@ int main(void)
 		cmocka_unit_test(who_idles_goes_after_seventy_five),
 		cmocka_unit_test(the_first_byte_of_the_next_request_starts_five_seconds),
 		cmocka_unit_test(an_answer_that_is_not_taken_in_time_ends_with_a_reset),
+		cmocka_unit_test(a_short_answer_that_is_not_taken_ends_after_five_seconds),
 		cmocka_unit_test(the_scrape_timeout_is_read_and_clamped),
 		cmocka_unit_test(a_full_table_gives_up_the_oldest_that_is_silent),
 		cmocka_unit_test(before_it_gives_up_the_oldest_that_idles),

@@ -436,7 +436,8 @@ static void a_client_is_limited_by_its_address_unless_it_is_loopback(void **stat
 {
 	static const struct in6_addr mapped_loopback = {{{[10] = 0xff, 0xff, 127, 1, 2, 3}}},
 				     mapped = {{{[10] = 0xff, 0xff, 192, 0, 2, 1}}},
-				     global = {{{0x20, 0x01, 0x0d, 0xb8, [15] = 1}}};
+				     global = {{{0x20, 0x01, 0x0d, 0xb8, [7] = 5, [15] = 1}}},
+				     network = {{{0x20, 0x01, 0x0d, 0xb8, [7] = 5}}};
 	const struct {
 		struct sockaddr_storage address;
 		const struct in6_addr *limited; /* NULL: not at all */
@@ -444,7 +445,7 @@ static void a_client_is_limited_by_its_address_unless_it_is_loopback(void **stat
 		{v4_address(INADDR_LOOPBACK, 1), NULL},	 {v4_address(0x7f010203, 1), NULL},
 		{v4_address(0xc0000201, 1), &mapped},	 {v6_address(&in6addr_loopback, 1), NULL},
 		{v6_address(&mapped_loopback, 1), NULL}, {v6_address(&mapped, 1), &mapped},
-		{v6_address(&global, 1), &global},
+		{v6_address(&global, 1), &network},
 	};
 
 	(void)state;
