@@ -9,8 +9,9 @@
 #include <gnutls/gnutls.h>
 #include <stddef.h>
 
-/* TLS 1.2 and 1.3, and what GnuTLS holds for good today. */
-#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
+/* TLS 1.3, and 1.2 with forward secrecy and without CBC. */
+#define TLS_PRIORITIES \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-AES-128-CBC:-AES-256-CBC:%SERVER_PRECEDENCE"
 
 struct tls;
 
