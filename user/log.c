@@ -2,11 +2,13 @@
 /*
  * Log lines. Whatever bytes a message holds (a comm, a peer's text), the line stays one line of valid UTF-8: control
  * characters are escaped, also the C1 ones that terminals obey, and what is not UTF-8 becomes U+FFFD. One write(2) per line,
- * never longer than LOG_LINE_MAX. A line that cannot be written is dropped: there is nobody left to tell.
+ * never longer than LOG_LINE_MAX. A line that cannot be written at once is dropped: there is nobody
+ * to tell, and nothing waits for a reader of the log.
  */
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +101,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 {
 	/* What vsnprintf cuts off, log_line would have cut, too: a message never shrinks on its way into the line. */
 	char msg[LOG_LINE_MAX], line[LOG_LINE_MAX];
+	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
 	int saved_errno = errno;
 	struct timespec now;
 	va_list args;
@@ -112,7 +115,8 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_end(args);
 	clock_gettime(CLOCK_REALTIME, &now);
 	len = log_line(line_format, level, &now, msg, line);
-	if (write(STDERR_FILENO, line, len) < 0) {
+	/* Who reads the log may have stopped: better a line less than a daemon that stands still. */
+	if (poll(&err, 1, 0) != 1 || write(STDERR_FILENO, line, len) < 0) {
 		/* dropped, see above */
 	}
 	errno = saved_errno;

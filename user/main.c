@@ -4,10 +4,13 @@
  * the one that says why the program ends. Whatever a client could reach begins when the privileges are gone.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "daemon.h"
 #include "exposition.h"
@@ -50,7 +53,8 @@ static void reload(struct program *p)
 	if (err)
 		log_error("cannot reload, going on with what was read before: %s", why);
 	else if (p->options->token_file_count || p->options->cert_file)
-		log_info("reloaded tokens, certificate and key");
+		log_info("reloaded%s%s", p->options->token_file_count ? " tokens" : "",
+			 p->options->cert_file ? " certificate and key" : "");
 	else
 		log_info("nothing to reload: neither tokens nor a certificate are in use");
 	notify_ready(p->notify);
@@ -124,6 +128,13 @@ static enum exit_code open_http(struct program *p)
 				"start it by a .socket unit");
 			return EXIT_USAGE;
 		}
+		if (config.inherited_count > HTTP_LISTENERS_MAX) {
+			log_error(
+				"--web.systemd-socket: systemd handed over %zu sockets, and at most %d "
+				"can be served",
+				config.inherited_count, HTTP_LISTENERS_MAX);
+			return EXIT_USAGE;
+		}
 	}
 	err = http_open(&p->http, &config, why, sizeof(why));
 	if (!err)
@@ -148,11 +159,27 @@ static enum exit_code find_user(struct program *p)
 	return EXIT_USAGE;
 }
 
+/* Whoever serves on it may also reach it. */
+static void give_sockets(const struct program *p)
+{
+	const struct options *options = p->options;
+
+	for (size_t i = 0; i < options->listen_count; i++) {
+		const struct sockaddr_un *un = (const void *)&options->listen[i].address;
+
+		if (un->sun_family == AF_UNIX && p->privileges.change_user && !options->check &&
+		    lchown(un->sun_path, p->privileges.uid, p->privileges.gid))
+			log_warn("cannot give %s to user %u: %s", un->sun_path,
+				 (unsigned int)p->privileges.uid, strerror(errno));
+	}
+}
+
 static enum exit_code drop_privileges(const struct program *p)
 {
 	struct privileges_left left;
 	char why[WHY_BYTES];
 
+	give_sockets(p);
 	if (privileges_drop(&p->privileges, &left, why, sizeof(why))) {
 		log_error("%s", why);
 		return EXIT_PRIVILEGE;
@@ -314,6 +341,22 @@ static enum exit_code start(struct program *p, const struct support *support)
 	return code;
 }
 
+/* What was closed or is dangerous in what we were started with. */
+static void clean_start(void)
+{
+	int fd;
+
+	/* else a descriptor of ours would be standard error */
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	signal(SIGPIPE, SIG_IGN);
+	/* GnuTLS would write session keys there */
+	unsetenv("SSLKEYLOGFILE");
+}
+
 int main(int argc, char **argv)
 {
 	struct program p = {};
@@ -322,6 +365,7 @@ int main(int argc, char **argv)
 	enum exit_code code;
 	char version[128];
 
+	clean_start();
 	snprintf(version, sizeof(version), "poolscoped %s (revision %s)", version_text,
 		 version_revision);
 	switch (options_parse(argc, argv, &options, version, stdout, stderr)) {
@@ -333,7 +377,6 @@ int main(int argc, char **argv)
 		break;
 	}
 	log_setup(options.log_level, options.log_format);
-	signal(SIGPIPE, SIG_IGN);
 	p.options = &options;
 	support_probe(&support);
 	code = start(&p, &support);

@@ -34,12 +34,16 @@ static void pem_free(struct pem **pem)
 
 static int cannot_read(const char *path, int err, char *why, size_t why_size)
 {
-	snprintf(why, why_size, "cannot read %s as user %u: %s", path, (unsigned int)geteuid(),
-		 strerror(-err));
+	const char *hint = "";
+
+	if (err == -EACCES)
+		hint = " (without capabilities, which are given up by now, also root reads only what the file's mode allows)";
+	snprintf(why, why_size, "cannot read %s as user %u: %s%s", path, (unsigned int)geteuid(),
+		 strerror(-err), hint);
 	return err;
 }
 
-static int pem_read(struct pem **ret, const char *path, char *why, size_t why_size)
+static int pem_read(struct pem **ret, const char *path, bool secret, char *why, size_t why_size)
 {
 	_cleanup_pem_ struct pem *pem = calloc(1, sizeof(*pem));
 	_cleanup_close_ int fd = -1;
@@ -52,8 +56,16 @@ static int pem_read(struct pem **ret, const char *path, char *why, size_t why_si
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return cannot_read(path, -errno, why, why_size);
-	if (!S_ISREG(st.st_mode))
-		return cannot_read(path, S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL, why, why_size);
+	if (!S_ISREG(st.st_mode)) {
+		snprintf(why, why_size, "%s is no regular file", path);
+		return -EINVAL;
+	}
+	if (secret && (st.st_mode & S_IRWXO)) {
+		snprintf(why, why_size,
+			 "%s holds a private key and is open to everybody: chmod o= %s", path,
+			 path);
+		return -EACCES;
+	}
 	do {
 		n = read(fd, pem->bytes + pem->len, sizeof(pem->bytes) - pem->len);
 		if (n < 0 && errno != EINTR)
@@ -73,9 +85,9 @@ static int load_tls(struct http *http, const struct options *options, char *why,
 	char detail[256];
 	int err;
 
-	err = pem_read(&cert, options->cert_file, why, why_size);
+	err = pem_read(&cert, options->cert_file, false, why, why_size);
 	if (!err)
-		err = pem_read(&key, options->key_file, why, why_size);
+		err = pem_read(&key, options->key_file, true, why, why_size);
 	if (err)
 		return err;
 	err = http_set_tls(http, cert->bytes, cert->len, key->bytes, key->len, detail,

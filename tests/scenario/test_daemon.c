@@ -2,11 +2,15 @@
 /*
  * The daemon as a program: what it answers, and how it ends.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "certificate.h"
 #include "exposition_check.h"
 #include "scene.h"
 
@@ -143,6 +147,132 @@ static void each_listen_address_serves(void **state)
 	free(text);
 }
 
+/* ---- what it may be started with ---- */
+
+#define LOG_PIPE "/tmp/poolscope-log.pipe"
+
+/* Open at both ends, so that it has a reader, who never reads. */
+static void log_to_pipe(void)
+{
+	int fd = open(LOG_PIPE, O_RDWR);
+
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+		_exit(97);
+	close(fd);
+}
+
+static void a_log_that_nobody_reads_does_not_stop_it(void **state)
+{
+	struct scene *s = *state;
+
+	unlink(LOG_PIPE);
+	assert_int_equal(mkfifo(LOG_PIPE, 0600), 0);
+	s->daemon.prepare = log_to_pipe;
+	assert_int_equal(poolscoped_start(&s->daemon, (const char *[]){NULL}), 0);
+	/* Each of them one line, of which the pipe holds less than a thousand. */
+	for (int i = 0; i < 1500; i++) {
+		assert_int_equal(kill(s->daemon.process.pid, SIGHUP), 0);
+		if (i % 50 == 0)
+			assert_int_equal(poolscoped_get(&s->daemon, "/-/healthy", NULL), 200);
+	}
+	for (int i = 0; i < 1000; i++) {
+		kill(s->daemon.process.pid, SIGHUP);
+		pause_ms(1);
+	}
+	assert_int_equal(poolscoped_get(&s->daemon, "/-/healthy", NULL), 200);
+	poolscoped_stop(&s->daemon);
+	unlink(LOG_PIPE);
+}
+
+static void close_standard_descriptors(void)
+{
+	close(0);
+	close(1);
+	close(2);
+}
+
+static void without_standard_descriptors_it_serves(void **state)
+{
+	struct scene *s = *state;
+	char path[64], target[64] = "";
+
+	s->daemon.prepare = close_standard_descriptors;
+	assert_int_equal(poolscoped_start(&s->daemon, (const char *[]){NULL}), 0);
+	for (int fd = 0; fd <= 2; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", s->daemon.process.pid, fd);
+		memset(target, 0, sizeof(target));
+		assert_true(readlink(path, target, sizeof(target) - 1) > 0);
+		assert_string_equal(target, "/dev/null");
+	}
+	poolscoped_stop(&s->daemon);
+}
+
+static void log_session_keys(void)
+{
+	setenv("SSLKEYLOGFILE", "/tmp/poolscope-session-keys", 1);
+}
+
+static void session_keys_are_not_logged(void **state)
+{
+	struct scene *s = *state;
+	char directory[] = "/tmp/poolscope-tls.XXXXXX", cert[128], key[128];
+	struct certificate_files files = {};
+
+	assert_non_null(mkdtemp(directory));
+	certificate_make_files(directory, &files);
+	snprintf(cert, sizeof(cert), "--web.tls.cert-file=%s", files.certificate);
+	snprintf(key, sizeof(key), "--web.tls.key-file=%s", files.key);
+	s->daemon.prepare = log_session_keys;
+	s->daemon.ca_file = files.certificate;
+	assert_int_equal(poolscoped_start(&s->daemon, (const char *[]){cert, key, NULL}), 0);
+	assert_int_equal(poolscoped_get(&s->daemon, "/metrics", NULL), 200);
+	assert_int_equal(access("/tmp/poolscope-session-keys", F_OK), -1);
+	poolscoped_stop(&s->daemon);
+	unlink(files.certificate);
+	unlink(files.key);
+	rmdir(directory);
+}
+
+static void more_sockets_of_systemd_than_it_serves_are_refused(void **state)
+{
+	char command[512];
+	char *err;
+
+	(void)state;
+	/* They need not be any to be counted. */
+	snprintf(command, sizeof(command),
+		 "exec 3</dev/null; for i in {4..11}; do eval \"exec $i<&3\"; done;"
+		 " LISTEN_PID=$$ LISTEN_FDS=9 exec '%s' --web.systemd-socket",
+		 poolscoped_path());
+	assert_int_equal(process_run((const char *[]){"bash", "-c", command, NULL}, NULL, RUN_MS,
+				     NULL, &err),
+			 2);
+	expect_text(err, "systemd handed over 9 sockets, and at most 8 can be served");
+	free(err);
+}
+
+static void a_key_that_everybody_may_read_is_refused(void **state)
+{
+	char directory[] = "/tmp/poolscope-tls.XXXXXX", cert[128], key[128];
+	const char *const argv[] = {poolscoped_path(), "--check", cert, key, NULL};
+	struct certificate_files files = {};
+	char *err;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	certificate_make_files(directory, &files);
+	snprintf(cert, sizeof(cert), "--web.tls.cert-file=%s", files.certificate);
+	snprintf(key, sizeof(key), "--web.tls.key-file=%s", files.key);
+	assert_int_equal(process_run(argv, NULL, RUN_MS, NULL, NULL), 0);
+	assert_int_equal(chmod(files.key, 0604), 0);
+	assert_int_equal(process_run(argv, NULL, RUN_MS, NULL, &err), 2);
+	expect_text(err, "holds a private key and is open to everybody: chmod o=");
+	free(err);
+	unlink(files.certificate);
+	unlink(files.key);
+	rmdir(directory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +283,11 @@ int main(void)
 		scene_test(who_asks_for_openmetrics_gets_it),
 		scene_test(the_path_of_the_metrics_can_be_moved),
 		scene_test(each_listen_address_serves),
+		scene_test(a_log_that_nobody_reads_does_not_stop_it),
+		scene_test(without_standard_descriptors_it_serves),
+		scene_test(session_keys_are_not_logged),
+		scene_test(more_sockets_of_systemd_than_it_serves_are_refused),
+		scene_test(a_key_that_everybody_may_read_is_refused),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
