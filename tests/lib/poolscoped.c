@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,15 +38,16 @@ static int poolscoped_connect(const struct poolscoped *d)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)d->port)};
 	struct timeval patience = {.tv_sec = 10};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
 
 	assert_true(fd >= 0);
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
 		return fd;
+	err = -errno;
 	close(fd);
-	return -errno;
+	return err;
 }
 
 static ssize_t poolscoped_read(int fd, struct tls_client *tls, char *to, size_t size)
@@ -158,13 +160,15 @@ static void poolscoped_ask(const struct poolscoped *d, int fd, struct tls_client
 		tls ? tls_client_write(tls, request, (size_t)n) : write(fd, request, (size_t)n), n);
 }
 
-/* Returns the answer, or NULL if nobody listens. `headers`: whole lines. */
-static char *poolscoped_request(const struct poolscoped *d, const char *path, const char *headers)
+/* Returns the answer, or NULL if nobody listens: *ret_err is why. `headers`: whole lines. */
+static char *poolscoped_request(const struct poolscoped *d, const char *path, const char *headers,
+				int *ret_err)
 {
 	int fd = poolscoped_connect(d);
 	struct tls_client *tls;
 	char *answer;
 
+	*ret_err = fd < 0 ? fd : 0;
 	if (fd < 0)
 		return NULL;
 	tls = poolscoped_tls(d, fd);
@@ -187,12 +191,17 @@ static int poolscoped_status(const char *answer)
 int poolscoped_get_with(const struct poolscoped *d, const char *path, const char *headers,
 			char **ret_body)
 {
-	char *answer = poolscoped_request(d, path, headers);
-	int status;
+	int status, err;
+	char *answer = poolscoped_request(d, path, headers, &err);
+	siginfo_t end = {};
 
 	if (!answer) {
 		poolscoped_print_log(d);
-		fail_msg("nobody listens at port %d", d->port);
+		pause_ms(
+			1000); /* it may be about to end: programs are freed then, which takes its time */
+		waitid(P_PID, (id_t)d->process.pid, &end, WEXITED | WNOHANG | WNOWAIT);
+		fail_msg("cannot connect to port %d: %s; the daemon %s %d", d->port, strerror(-err),
+			 end.si_pid ? "has ended with" : "lives, not", end.si_status);
 		return -1;
 	}
 	status = poolscoped_status(answer);
@@ -209,7 +218,8 @@ int poolscoped_get(const struct poolscoped *d, const char *path, char **ret_body
 
 static bool poolscoped_is_ready(const struct poolscoped *d)
 {
-	char *answer = poolscoped_request(d, "/-/ready", "");
+	int err;
+	char *answer = poolscoped_request(d, "/-/ready", "", &err);
 	bool ready = answer && answer[0] && poolscoped_status(answer) == 200;
 
 	free(answer);

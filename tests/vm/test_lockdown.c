@@ -34,14 +34,16 @@ static void an_accept_program_that_the_kernel_refuses_is_left_out(void **state)
 	struct probes_program programs[PROBES_PROGRAMS_MAX];
 	struct probes *p = NULL;
 	char why[256] = "";
+	bool core = false;
 	size_t count;
 
 	(void)state;
 	assert_int_equal(probes_open(&p, &config, why, sizeof(why)), 0);
 	assert_false(probes_see_accept(p));
 	count = probes_programs(p, programs);
-	assert_true(count >= 4);
-	assert_string_equal(programs[3].name, "set_state");
+	for (size_t i = 0; i < count; i++)
+		core |= strcmp(programs[i].name, "set_state") == 0;
+	assert_true(core);
 	probes_close(p);
 }
 
