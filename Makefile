@@ -34,7 +34,7 @@ else
 # ---- packages --------------------------------------------------------------------------------------------------------
 
 BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libgnutls28-dev libcap-ng-dev libseccomp-dev zlib1g-dev libjansson-dev
-TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl systemd procps
+TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl systemd procps mandoc
 FRESH_PACKAGES := debootstrap
 FUZZ_PACKAGES := libclang-rt-14-dev
 VM_PACKAGES := qemu-system-x86 busybox-static cpio xz-utils openssl
