@@ -6,7 +6,7 @@
 #   tests/fuzz/fuzz_*.c             build/asan/tests/fuzz/fuzz_* (feeds the corpus), build/fuzz/tests/fuzz/fuzz_* (libFuzzer)
 #   tests/lib/*.c, tests/LANE/*.c   what is no program of its own is shared by all test programs
 # CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS of the caller are appended; V=1 shows commands, WERROR=1 (or CI=true) adds -Werror.
-# DESTDIR and PREFIX are kept for an install target.
+# Where `make install` puts things: see there.
 
 VERSION := 0.1.0
 
@@ -97,6 +97,26 @@ bpf_cflags := --target=bpf -O2 -g -std=gnu11 -Wall -Werror -D__TARGET_ARCH_$(bpf
 quiet = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
 compile = $(CC) $(cppflags) $(cflags) $(1) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 link = $(CC) $(CFLAGS) $(ldflags) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+
+# ---- where it is installed -------------------------------------------------------------------------------------------
+
+# systemd looks for units below /usr/lib and /usr/local/lib; below another PREFIX give UNITDIR=/etc/systemd/system.
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/poolscope
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+# mode:source:where, without DESTDIR
+installed := \
+	755:build/poolscoped:$(BINDIR)/poolscoped \
+	644:contrib/poolscoped.service:$(UNITDIR)/poolscoped.service \
+	644:docs/man/poolscoped.8:$(MANDIR)/man8/poolscoped.8 \
+	644:contrib/completion/poolscoped.bash:$(COMPLETIONDIR)/poolscoped \
+	$(foreach file,LICENSE CHANGELOG.md contrib/remote.conf $(wildcard docs/*.md),644:$(file):$(DOCDIR)/$(file))
+# Its texts that name another installed file.
+installed_naming := $(filter %.service %.8 %.conf,$(installed))
 
 # ---- sources ---------------------------------------------------------------------------------------------------------
 
@@ -261,6 +281,23 @@ model: build/model ## all interleavings of the delivery protocol's model (a minu
 .PHONY: bench
 bench: need-root deps-test build/poolscoped $(bench_programs) tracefs ## what it costs (root)
 	@if [ -x tests/bench/run ]; then tests/bench/run; else for b in $(bench_programs); do $$b || exit; done; fi
+
+# install -D makes missing directories, and leaves alone those that are there.
+destination = "$$DESTDIR$${file\#\#*:}"
+.PHONY: install uninstall
+install: export DESTDIR := $(DESTDIR)
+install: all ## install below PREFIX (/usr/local), in DESTDIR if given; nothing is started
+	@set -e; for file in $(installed); do \
+		mode=$${file%%:*} from=$${file#*:}; install -D -m "$$mode" "$${from%%:*}" $(destination); \
+	done; \
+	for file in $(installed_naming); do \
+		sed -i 's,/usr/local/bin/,$(BINDIR)/,; s,/usr/local/share/doc/poolscope/,$(DOCDIR)/,' $(destination); \
+	done
+
+uninstall: export DESTDIR := $(DESTDIR)
+uninstall: ## remove what install has put there; configuration stays
+	@for file in $(installed); do rm -f $(destination); done
+	@[ ! -d "$$DESTDIR$(DOCDIR)" ] || find "$$DESTDIR$(DOCDIR)" -depth -type d -empty -delete
 
 .PHONY: clean
 clean: ## remove build/
