@@ -103,6 +103,13 @@ struct {
 const volatile __u32 ps_wake_bytes = 1024 * 1024;
 /* net.core.optmem_max where the kernel has one for the whole host (before 6.9). */
 const volatile __u32 ps_optmem_max = 20480;
+/*
+ * Whether a record is deleted when its socket is destroyed, instead of left to the kernel. Since Linux 7.0 the kernel's own way
+ * (bpf_selem_unlink_nofail()) clears selem->local_storage, which an iterator that has just found the record reads again and follows
+ * (__bpf_sk_storage_map_seq_show()): a NULL dereference in the kernel, seen on 7.2. A record that a program deletes keeps it. To be
+ * removed with the last kernel that does so.
+ */
+const volatile bool ps_delete_destroyed = false;
 
 /* 1 from the first accept that is parked until the reader comes: it clears it, then takes them. */
 __u32 ps_accepts_parked = 0;

@@ -71,6 +71,12 @@ static __always_inline void destroy_sock(struct sock *sk)
 
 	if (v)
 		conn_end(sk, v);
+	if (!ps_delete_destroyed)
+		return;
+	/* after what ends it was sent or parked: who walks now finds the record, or its end */
+	if (v)
+		bpf_sk_storage_delete(&ps_records, sk);
+	bpf_sk_storage_delete(&ps_listeners, sk);
 }
 
 /* The backstop: whatever was skipped, here the socket is over. Two programs as well: the last chance of a final that found

@@ -325,7 +325,7 @@ static enum exit_code open_kernel(struct daemon *d, const struct options *option
 {
 	struct probes_config config = {.ring_bytes = options->ring_bytes,
 				       .optmem_max = support->optmem_max,
-				       .preemptible = support->preemptible};
+				       .since_7 = support->since_7};
 	enum exit_code code = choose_accept(options, support, &config, why, why_size);
 	int err;
 

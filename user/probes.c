@@ -93,7 +93,7 @@ static int on_libbpf_print(enum libbpf_print_level level, const char *format, va
 
 static void choose_programs(struct probes *p, const struct probes_config *config)
 {
-	bpf_program__set_autoload(p->skel->progs.ps_set_state_3, config->preemptible);
+	bpf_program__set_autoload(p->skel->progs.ps_set_state_3, config->since_7);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit4, config->fexit_args == 4);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit2, config->fexit_args == 2);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_exit, config->accept_syscall);
@@ -109,6 +109,7 @@ static int load_programs(struct probes *p, const struct probes_config *config)
 		return -errno;
 	p->skel->rodata->ps_wake_bytes = config->ring_bytes / WAKE_FRACTION;
 	p->skel->rodata->ps_optmem_max = config->optmem_max;
+	p->skel->rodata->ps_delete_destroyed = config->since_7;
 	choose_programs(p, config);
 	err = bpf_map__set_max_entries(p->skel->maps.ps_ring, config->ring_bytes);
 	if (!err)
@@ -307,8 +308,7 @@ void probes_grace_period(void)
 {
 	const struct timespec while_ = {.tv_nsec = GRACE_NS};
 
-	/* a synchronize_rcu(): softirqs are RCU readers. The kernel refuses it with nohz_full (membarrier(2)); there a
-	 * while must do, and a child that was born longer than that is found by the next inventory. */
+	/* a synchronize_rcu(), refused with nohz_full: there a while must do, and the next inventory finds what it missed */
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
 		nanosleep(&while_, NULL);
 }

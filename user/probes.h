@@ -20,7 +20,7 @@
 struct probes_config {
 	uint32_t ring_bytes; /* a power of two, a multiple of the page size */
 	uint32_t optmem_max; /* of kernels that have one for the whole host */
-	bool preemptible; /* programs of tracepoints can be preempted */
+	bool since_7; /* Linux 7 or later: programs of tracepoints are preempted, walks meet sockets that are being destroyed */
 	unsigned int fexit_args; /* parameters of inet_csk_accept(); 0: no fexit program */
 	bool accept_syscall; /* the accept fallback */
 };

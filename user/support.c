@@ -91,7 +91,7 @@ static void probe_sk_storage(struct support *all, struct feature *f)
 {
 	f->present = support_release_at_least(all->release, 5, 11);
 	/* since tracepoints are guarded by SRCU; nothing shows it */
-	all->preemptible = support_release_at_least(all->release, 7, 0);
+	all->since_7 = support_release_at_least(all->release, 7, 0);
 	snprintf(
 		f->detail, sizeof(f->detail), "Linux %s%s", all->release,
 		f->present

@@ -39,7 +39,7 @@ struct support {
 	struct feature of[FEATURES];
 	unsigned int
 		accept_args; /* parameters of inet_csk_accept(): 4 before Linux 6.10, 2 since; 0 if no fexit */
-	bool preemptible; /* programs of tracepoints can be preempted */
+	bool since_7; /* Linux 7 or later; see struct probes_config */
 	uint32_t optmem_max; /* bytes; of the host's network namespace */
 	char release[65]; /* uname -r */
 	char lockdown[24]; /* "none", "integrity" or "confidentiality"; "": the kernel does not say */

@@ -149,7 +149,7 @@ int main(void)
 
 	support_probe(&support);
 	config.optmem_max = support.optmem_max;
-	config.preemptible = support.preemptible;
+	config.since_7 = support.since_7;
 	if (probes_open(&p, &config, why, sizeof(why))) {
 		fprintf(stderr, "%s\n", why);
 		return 1;

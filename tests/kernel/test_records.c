@@ -57,7 +57,7 @@ static int open_fixture(struct fixture *f, uint32_t ring_bytes)
 	struct probes_config config = {
 		.ring_bytes = ring_bytes,
 		.optmem_max = support.optmem_max,
-		.preemptible = support.preemptible,
+		.since_7 = support.since_7,
 		.fexit_args = f->fexit ? support.accept_args : 0,
 		.accept_syscall = !f->fexit && support.of[FEATURE_TRACEFS].present,
 	};

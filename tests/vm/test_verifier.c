@@ -97,7 +97,7 @@ static struct probes_config config_of(const struct support *support)
 {
 	return (struct probes_config){.ring_bytes = 1 << 20,
 				      .optmem_max = support->optmem_max,
-				      .preemptible = support->preemptible};
+				      .since_7 = support->since_7};
 }
 
 static void the_verifier_has_room_with_fexit(void **state)
