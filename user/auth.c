@@ -8,11 +8,11 @@
 #include "auth.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "file.h"
 #include "util.h"
 
 #define WORDS (AUTH_TOKEN_MAX / sizeof(uint64_t))
@@ -154,7 +154,7 @@ static bool is_credential(const char *path, const struct stat *st)
 }
 
 /* What makes it no secret of ours, and what helps; NULL: it is one. */
-static const char *file_fault(const char *path, const struct stat *st)
+static const char *secret_fault(const char *path, const struct stat *st)
 {
 	if (st->st_uid && st->st_uid != geteuid())
 		return "belongs to another user, who may change it: chown it";
@@ -167,61 +167,22 @@ static const char *file_fault(const char *path, const struct stat *st)
 	return NULL;
 }
 
-static int file_open(const char *path, int *ret_fd, char *why, size_t why_size)
+static int tokens_load(struct auth **a, const char *path, char *text, size_t size, char *why,
+		       size_t why_size)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = -1;
 	const char *fault;
 	struct stat st;
+	ssize_t len;
+	int err = file_open(path, &fd, &st, why, why_size);
 
-	if (fd < 0 || fstat(fd, &st)) {
-		int err = -errno;
-
-		snprintf(why, why_size, "cannot open %s as user %u: %s", path,
-			 (unsigned int)geteuid(), strerror(-err));
+	if (err)
 		return err;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		snprintf(why, why_size, "%s is not a regular file", path);
-		return -EINVAL;
-	}
-	fault = file_fault(path, &st);
+	fault = secret_fault(path, &st);
 	if (fault) {
 		snprintf(why, why_size, "%s %s", path, fault);
 		return -EACCES;
 	}
-	*ret_fd = fd;
-	fd = -1;
-	return 0;
-}
-
-/* Bytes read, at most `size`; or -errno. */
-static ssize_t file_read(int fd, char *ret, size_t size)
-{
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, ret + len, size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
-static int file_load(struct auth **a, const char *path, char *text, size_t size, char *why,
-		     size_t why_size)
-{
-	_cleanup_close_ int fd = -1;
-	int err = file_open(path, &fd, why, why_size);
-	ssize_t len;
-
-	if (err)
-		return err;
 	len = file_read(fd, text, size);
 	if (len < 0) {
 		snprintf(why, why_size, "cannot read %s: %s", path, strerror((int)-len));
@@ -251,7 +212,7 @@ int auth_load(struct auth **ret, const char *const *paths, size_t count, char *w
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < count && !err; i++)
-		err = file_load(&a, paths[i], text, size, why, why_size);
+		err = tokens_load(&a, paths[i], text, size, why, why_size);
 	explicit_bzero(text, size);
 	free(text);
 	if (err) {

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Reads files whole, within a bound, and hands them on. The key is wiped from memory once it is handed on. Refuses to know
- * what is in them: auth and the endpoint's TLS do.
+ * Reads the files of TLS whole, within a bound, and hands them on. The key is wiped from memory once it is handed on. Refuses
+ * to know what is in them: auth and the endpoint's TLS do.
  */
 #include "web.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "auth.h"
+#include "file.h"
 #include "util.h"
 
 /* A chain of four certificates with RSA keys of 4,096 bits is below 10 KiB. */
@@ -26,22 +25,11 @@ struct pem {
 static void pem_free(struct pem **pem)
 {
 	if (*pem)
-		explicit_bzero((*pem)->bytes, (*pem)->len);
+		explicit_bzero((*pem)->bytes, sizeof((*pem)->bytes));
 	free(*pem);
 }
 
 #define _cleanup_pem_ __attribute__((cleanup(pem_free)))
-
-static int cannot_read(const char *path, int err, char *why, size_t why_size)
-{
-	const char *hint = "";
-
-	if (err == -EACCES)
-		hint = " (without capabilities, which are given up by now, also root reads only what the file's mode allows)";
-	snprintf(why, why_size, "cannot read %s as user %u: %s%s", path, (unsigned int)geteuid(),
-		 strerror(-err), hint);
-	return err;
-}
 
 static int pem_read(struct pem **ret, const char *path, bool secret, char *why, size_t why_size)
 {
@@ -49,31 +37,31 @@ static int pem_read(struct pem **ret, const char *path, bool secret, char *why, 
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	ssize_t n;
+	int err;
 
-	if (!pem)
-		return cannot_read(path, -ENOMEM, why, why_size);
-	/* O_NONBLOCK: a FIFO must not stop the loop */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return cannot_read(path, -errno, why, why_size);
-	if (!S_ISREG(st.st_mode)) {
-		snprintf(why, why_size, "%s is no regular file", path);
-		return -EINVAL;
+	if (!pem) {
+		snprintf(why, why_size, "no memory to read %s", path);
+		return -ENOMEM;
 	}
+	err = file_open(path, &fd, &st, why, why_size);
+	if (err)
+		return err;
 	if (secret && (st.st_mode & S_IRWXO)) {
 		snprintf(why, why_size,
 			 "%s holds a private key and is open to everybody: chmod o= %s", path,
 			 path);
 		return -EACCES;
 	}
-	do {
-		n = read(fd, pem->bytes + pem->len, sizeof(pem->bytes) - pem->len);
-		if (n < 0 && errno != EINTR)
-			return cannot_read(path, -errno, why, why_size);
-		pem->len += n > 0 ? (size_t)n : 0;
-	} while (n);
-	if (pem->len == sizeof(pem->bytes))
-		return cannot_read(path, -EFBIG, why, why_size);
+	n = file_read(fd, pem->bytes, sizeof(pem->bytes));
+	if (n < 0) {
+		snprintf(why, why_size, "cannot read %s: %s", path, strerror((int)-n));
+		return (int)n;
+	}
+	pem->len = (size_t)n;
+	if (pem->len == sizeof(pem->bytes)) {
+		snprintf(why, why_size, "%s is longer than %d bytes", path, PEM_BYTES_MAX - 1);
+		return -EFBIG;
+	}
 	*ret = pem;
 	pem = NULL;
 	return 0;
