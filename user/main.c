@@ -42,14 +42,11 @@ struct program {
 static void reload(struct program *p)
 {
 	char why[WHY_BYTES];
-	struct timespec now;
 	int err;
 
 	notify_reloading(p->notify, util_now_ns());
 	err = web_load(p->http, p->options, why, sizeof(why));
-	clock_gettime(CLOCK_REALTIME, &now);
-	daemon_set_reload(p->daemon, !err,
-			  (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec);
+	daemon_set_reload(p->daemon, !err, util_realtime_ns());
 	if (err)
 		log_error("cannot reload, going on with what was read before: %s", why);
 	else if (p->options->token_file_count && p->options->cert_file)

@@ -35,14 +35,6 @@ struct scrape {
 	uint64_t reload_realtime_ns;
 };
 
-static uint64_t realtime_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
 int scrape_open(struct scrape **ret, const struct scrape_sources *sources)
 {
 	struct scrape *s = calloc(1, sizeof(*s));
@@ -51,7 +43,7 @@ int scrape_open(struct scrape **ret, const struct scrape_sources *sources)
 		return -ENOMEM;
 	s->from = *sources;
 	usage_init(&s->usage_files);
-	scrape_set_reload(s, true, realtime_ns());
+	scrape_set_reload(s, true, util_realtime_ns());
 	if (listeners_open(&s->listeners)) {
 		scrape_close(s);
 		return -ENOMEM;
@@ -76,11 +68,11 @@ void scrape_set_requests(struct scrape *s, const struct requests *requests)
 	s->requests = requests;
 }
 
-void scrape_set_reload(struct scrape *s, bool ok, uint64_t at_realtime_ns)
+void scrape_set_reload(struct scrape *s, bool ok, uint64_t realtime_ns)
 {
 	s->reload_ok = ok;
 	if (ok)
-		s->reload_realtime_ns = at_realtime_ns;
+		s->reload_realtime_ns = realtime_ns;
 }
 
 static void on_listener(void *arg, const struct ps_listener_row *row, const uint64_t *cookies,

@@ -43,14 +43,8 @@ static uint64_t start_since_boot_ns(void)
 static uint64_t start_realtime_ns(void)
 {
 	uint64_t start_ns = start_since_boot_ns();
-	struct timespec boot, now;
 
-	if (!start_ns)
-		return 0;
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec -
-	       ((uint64_t)boot.tv_sec * NSEC_PER_SEC + (uint64_t)boot.tv_nsec) + start_ns;
+	return start_ns ? util_realtime_ns() - util_clock_ns(CLOCK_BOOTTIME) + start_ns : 0;
 }
 
 void usage_init(struct usage_files *files)

@@ -40,13 +40,24 @@ static inline void cleanup_fclose(FILE **f)
 #define _cleanup_close_ __attribute__((cleanup(cleanup_close)))
 #define _cleanup_fclose_ __attribute__((cleanup(cleanup_fclose)))
 
-/* CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns(). */
-static inline uint64_t util_now_ns(void)
+static inline uint64_t util_clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns(). */
+static inline uint64_t util_now_ns(void)
+{
+	return util_clock_ns(CLOCK_MONOTONIC);
+}
+
+/* Since 1970; may be set. */
+static inline uint64_t util_realtime_ns(void)
+{
+	return util_clock_ns(CLOCK_REALTIME);
 }
 
 #endif
