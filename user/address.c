@@ -189,3 +189,8 @@ bool address_is_loopback(const struct sockaddr_storage *sa)
 		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 	return sa->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
+
+bool address_is_remote(const struct sockaddr_storage *sa)
+{
+	return sa->ss_family != AF_UNIX && !address_is_loopback(sa);
+}

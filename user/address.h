@@ -34,5 +34,7 @@ bool address_prefix_contains(const struct address_prefix *p, const uint8_t addre
  */
 int address_listen_parse(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len);
 bool address_is_loopback(const struct sockaddr_storage *sa);
+/* Whether connections to this address may come from other hosts. */
+bool address_is_remote(const struct sockaddr_storage *sa);
 
 #endif

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "clients.h"
 #include "routes.h"
 #include "sessions.h"
@@ -197,7 +198,7 @@ static int open_listener(struct http *h, const struct http_config *config, size_
 {
 	const struct sockaddr_storage *address = &config->listen[i].address;
 	const char *text = config->listen[i].text;
-	int err = check_exposure(config, listen_remote(address), text, why, why_size);
+	int err = check_exposure(config, address_is_remote(address), text, why, why_size);
 
 	if (err)
 		return err;

@@ -23,11 +23,6 @@
 /* Who is in the group of the daemon may ask, as with the sockets of most daemons. */
 #define UNIX_UMASK 0117
 
-bool listen_remote(const struct sockaddr_storage *address)
-{
-	return address->ss_family != AF_UNIX && !address_is_loopback(address);
-}
-
 const uint8_t *listen_limited(const struct sockaddr_storage *address, uint8_t ret[16])
 {
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
@@ -40,7 +35,7 @@ const uint8_t *listen_limited(const struct sockaddr_storage *address, uint8_t re
 		ret[10] = ret[11] = 0xff;
 		memcpy(ret + 12, &v4->sin_addr, 4);
 	}
-	if (!listen_remote(address))
+	if (!address_is_remote(address))
 		return NULL;
 	if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ret))
 		return ret[12] == IN_LOOPBACKNET ? NULL : ret;
@@ -125,7 +120,7 @@ int listen_open(struct listen_socket *ret, const struct sockaddr_storage *addres
 		const char *text, char *why, size_t why_size)
 {
 	struct listen_socket l = {
-		.fd = -1, .family = address->ss_family, .remote = listen_remote(address)};
+		.fd = -1, .family = address->ss_family, .remote = address_is_remote(address)};
 	int err = open_listener(&l, address, len);
 
 	if (err) {
@@ -169,7 +164,7 @@ int listen_adopt(struct listen_socket *ret, int fd, char *why, size_t why_size)
 		return -EINVAL;
 	}
 	*ret = (struct listen_socket){
-		.fd = fd, .family = family, .remote = listen_remote(&address)};
+		.fd = fd, .family = family, .remote = address_is_remote(&address)};
 	return 0;
 }
 

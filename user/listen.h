@@ -21,8 +21,6 @@ struct listen_socket {
 	ino_t inode;
 };
 
-/* Whether connections to this address may come from other hosts. */
-bool listen_remote(const struct sockaddr_storage *address);
 /* The address of a TCP client by which it is limited, IPv4 as v4-mapped, of IPv6 the first 64 bits; NULL:
  * loopback, which is not. */
 const uint8_t *listen_limited(const struct sockaddr_storage *address, uint8_t ret[16]);

@@ -127,8 +127,7 @@ void options_web_config(struct parser *p, const char *value)
 static const char *exposed_address(const struct options *o)
 {
 	for (size_t i = 0; i < o->listen_count; i++) {
-		if (o->listen[i].address.ss_family != AF_UNIX &&
-		    !address_is_loopback(&o->listen[i].address))
+		if (address_is_remote(&o->listen[i].address))
 			return o->listen[i].text;
 	}
 	return NULL;
