@@ -179,6 +179,11 @@ int process_descriptors(const struct process *p)
 	return count;
 }
 
+int process_own_descriptors(void)
+{
+	return process_descriptors(&(struct process){.pid = getpid()});
+}
+
 const char *process_external(const char *path)
 {
 	static char full[4096];

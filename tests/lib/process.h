@@ -41,6 +41,7 @@ int process_run(const char *const argv[], const struct process_how *how, int dea
 /* What it holds now. */
 long process_rss_bytes(const struct process *p);
 int process_descriptors(const struct process *p);
+int process_own_descriptors(void);
 
 /* A file below the extracted packages ($EXT, build/ext), or NULL if it is not there. */
 const char *process_external(const char *path);

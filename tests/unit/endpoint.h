@@ -14,6 +14,7 @@
 
 #include "certificate.h"
 #include "http.h"
+#include "process.h"
 
 #define DEADLINE_S 20
 #define BIG_BYTES (5 * 1024 * 1024 + 7)
@@ -101,7 +102,5 @@ void check_letters(const char *body, size_t n);
 struct client ask(struct http *h, const char *request);
 struct client ask_over(struct http *h, bool tls, const char *request);
 struct client ask_for(struct http *h, const char *method, const char *target);
-
-int open_fds(void);
 
 #endif

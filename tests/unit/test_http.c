@@ -607,7 +607,7 @@ static void a_body_that_cannot_be_opened_is_a_500(void **state)
 static void a_client_that_leaves_in_the_middle_costs_nothing(void **state)
 {
 	struct http *h = open_server();
-	int before = open_fds();
+	int before = process_own_descriptors();
 
 	(void)state;
 	fake.total = BIG_BYTES;
@@ -621,14 +621,14 @@ static void a_client_that_leaves_in_the_middle_costs_nothing(void **state)
 		assert_int_equal(fake.opened, i + 1);
 		assert_true(fake.produced < BIG_BYTES);
 	}
-	TURN_UNTIL(h, NULL, open_fds() == before);
+	TURN_UNTIL(h, NULL, process_own_descriptors() == before);
 	http_close(h);
 	assert_int_equal(fake.closed, 20);
 }
 
 static void closing_the_endpoint_ends_what_is_open(void **state)
 {
-	int before = open_fds();
+	int before = process_own_descriptors();
 	struct http *h = open_server();
 	struct client idle = client_open(h), sending = client_open(h);
 	double deadline = now_seconds() + DEADLINE_S;
@@ -648,7 +648,7 @@ static void closing_the_endpoint_ends_what_is_open(void **state)
 	client_close(&idle);
 	client_close(&sending);
 	http_close(NULL);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(process_own_descriptors(), before);
 }
 
 static void a_lack_of_descriptors_does_not_make_it_spin(void **state)

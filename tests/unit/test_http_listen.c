@@ -24,7 +24,7 @@ static void a_port_in_use_is_named(void **state)
 	struct sockaddr_storage taken = v4_address(INADDR_LOOPBACK, http_port(first, 0));
 	struct http_config config = base_config();
 	char why[256], expected[256];
-	int before = open_fds();
+	int before = process_own_descriptors();
 
 	(void)state;
 	add_listener(&config, &taken, "127.0.0.1:taken");
@@ -33,7 +33,7 @@ static void a_port_in_use_is_named(void **state)
 		 strerror(EADDRINUSE));
 	assert_string_equal(why, expected);
 	assert_null(second);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(process_own_descriptors(), before);
 	http_close(first);
 }
 
@@ -44,7 +44,7 @@ static void an_address_of_another_host_is_named(void **state)
 	struct http_config config = base_config();
 	char why[256], expected[256];
 	struct http *h = NULL;
-	int before = open_fds();
+	int before = process_own_descriptors();
 
 	(void)state;
 	config.allow_unauthenticated = true;
@@ -55,7 +55,7 @@ static void an_address_of_another_host_is_named(void **state)
 		 strerror(EADDRNOTAVAIL));
 	assert_string_equal(why, expected);
 	assert_null(h);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(process_own_descriptors(), before);
 }
 
 static void a_port_can_be_taken_again_at_once(void **state)
@@ -202,7 +202,7 @@ static struct client ask_unix(struct http *h, const char *request)
 
 static void a_unix_socket_serves_and_goes_with_the_endpoint(void **state)
 {
-	int before = open_fds();
+	int before = process_own_descriptors();
 	struct http *h = NULL;
 	struct client c;
 	struct stat st;
@@ -221,7 +221,7 @@ static void a_unix_socket_serves_and_goes_with_the_endpoint(void **state)
 	client_close(&c);
 	http_close(h);
 	assert_int_equal(access(path, F_OK), -1);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(process_own_descriptors(), before);
 }
 
 /* A unix socket knows no reset, so without chunks a body that was cut off would look complete. */
@@ -344,7 +344,7 @@ static struct http_config inheriting(int fd)
 
 static void a_socket_that_is_handed_over_serves_beside_the_others(void **state)
 {
-	int before = open_fds();
+	int before = process_own_descriptors();
 	struct sockaddr_storage any_port = v4_address(INADDR_LOOPBACK, 0), address;
 	struct http_config config = inheriting(listening(INADDR_LOOPBACK, SOCK_STREAM, true));
 	struct http *h;
@@ -359,12 +359,12 @@ static void a_socket_that_is_handed_over_serves_beside_the_others(void **state)
 		assert_true(served_at(h, &address));
 	}
 	http_close(h);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(process_own_descriptors(), before);
 }
 
 static void what_does_not_listen_is_refused(void **state)
 {
-	int before = open_fds();
+	int before = process_own_descriptors();
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
@@ -379,7 +379,7 @@ static void what_does_not_listen_is_refused(void **state)
 			 "the socket handed over as descriptor %d is no stream socket that listens",
 			 fd);
 		assert_string_equal(why, expected);
-		assert_int_equal(open_fds(), before);
+		assert_int_equal(process_own_descriptors(), before);
 	}
 }
 

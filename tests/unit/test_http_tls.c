@@ -323,7 +323,7 @@ static void without_a_certificate_no_handshake_succeeds(void **state)
 
 static void closing_the_endpoint_leaves_nothing_open(void **state)
 {
-	int before = open_fds();
+	int before = process_own_descriptors();
 	struct http *h = open_tls_server(&first);
 	struct client idle = client_open_tls(h), sending = client_open_tls(h);
 
@@ -338,7 +338,7 @@ static void closing_the_endpoint_leaves_nothing_open(void **state)
 	assert_int_equal(sending.end, END_RESET);
 	client_close(&idle);
 	client_close(&sending);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(process_own_descriptors(), before);
 }
 
 int main(void)

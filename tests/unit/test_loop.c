@@ -2,7 +2,6 @@
 /* The loop: what is called when, and that it owns no more than it made. */
 #include "check.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "loop.h"
+#include "process.h"
 
 struct probe {
 	struct loop *loop;
@@ -18,17 +18,6 @@ struct probe {
 	int signals[4];
 	int timeout_ms, asked;
 };
-
-static int open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
 
 static void count(struct probe *p)
 {
@@ -219,7 +208,7 @@ static void a_busy_fd_does_not_bring_a_later_timeout_forward(void **state)
 static void bounds_its_sources_and_leaks_no_fd(void **state)
 {
 	static const int signals[] = {SIGUSR1, 0};
-	int before = open_fds(), fd = eventfd(0, 0), others[LOOP_SOURCES_MAX];
+	int before = process_own_descriptors(), fd = eventfd(0, 0), others[LOOP_SOURCES_MAX];
 	struct probe p = {.loop = make_loop()};
 
 	(void)state;
@@ -238,7 +227,7 @@ static void bounds_its_sources_and_leaks_no_fd(void **state)
 		assert_int_equal(close(others[i]), 0);
 	assert_int_equal(close(fd), 0);
 	loop_close(NULL);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(process_own_descriptors(), before);
 }
 
 int main(void)
