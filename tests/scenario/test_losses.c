@@ -10,7 +10,7 @@
 
 #include "exposition_check.h"
 #include "netns.h"
-#include "scene.h"
+#include "storm.h"
 
 #define HOST "127.0.0.1"
 #define PARKED_MAX 65536
@@ -25,23 +25,6 @@ static long total(const char *text, const char *name, const char *filter)
 
 /* ---- scenario 34 ---- */
 
-struct storm {
-	struct actor *client, *server;
-	struct traffic_shared *shared;
-	int listener, port;
-};
-
-static struct storm storm_prepare(struct scene *s)
-{
-	struct storm storm = {.shared = traffic_shared()};
-
-	storm.server = scene_actor(s, "server");
-	storm.client = scene_actor(s, "client");
-	scene_observe(s, "--ring-size=64KiB", NULL);
-	storm.port = scene_listen(storm.server, SCENE_BACKLOG, &storm.listener);
-	return storm;
-}
-
 /* The daemon sees nothing of it until this returns, for at least `seconds`; then SIGCONT. */
 static void storm_behind_its_back(struct scene *s, struct storm *storm, const char *from, int count,
 				  double seconds)
@@ -49,12 +32,8 @@ static void storm_behind_its_back(struct scene *s, struct storm *storm, const ch
 	double end = now_seconds() + seconds;
 
 	kill(s->daemon.process.pid, SIGSTOP);
-	atomic_store(&storm->shared->clients, 1);
-	act_begin(storm->server, step_storm_serve, .fd = storm->listener, .shared = storm->shared);
-	act_begin(storm->client, step_storm_connect, .host = HOST, .from = from, .from_hosts = 4,
-		  .port = storm->port, .count = count, .shared = storm->shared);
-	assert_int_equal(actor_finish(storm->client), count);
-	assert_int_equal(actor_finish(storm->server), count);
+	storm_begin(storm, count, from, 4, 0);
+	assert_int_equal(storm_finish(storm), count);
 	while (now_seconds() < end)
 		pause_ms(50);
 	kill(s->daemon.process.pid, SIGCONT);
@@ -65,7 +44,7 @@ static void what_a_frozen_daemon_missed_is_made_good_in_two_seconds(void **state
 {
 	const int count = traffic_volume(30000);
 	struct scene *s = *state;
-	struct storm storm = storm_prepare(s);
+	struct storm storm = storm_prepare(s, "--ring-size=64KiB");
 	double begin;
 	char *text;
 
@@ -91,7 +70,7 @@ static void what_is_open_when_the_daemon_goes_on_is_counted(void **state)
 {
 	enum { count = 2000 };
 	struct scene *s = *state;
-	struct storm storm = storm_prepare(s);
+	struct storm storm = storm_prepare(s, "--ring-size=64KiB");
 
 	kill(s->daemon.process.pid, SIGSTOP);
 	act(storm.client, step_hold, .host = HOST, .port = storm.port, .count = count);
@@ -127,7 +106,7 @@ static void what_is_lost_beyond_the_parking_is_reported_to_the_last(void **state
 	if (2 * count <= PARKED_MAX)
 		skip_because("%d finals are no more than can be parked (VOLUME_DIVISOR)",
 			     2 * count);
-	storm = storm_prepare(s);
+	storm = storm_prepare(s, "--ring-size=64KiB");
 	storm_behind_its_back(s, &storm, "127.0.34.11", count, 0);
 	deadline = now_seconds() + 10;
 	for (;;) {

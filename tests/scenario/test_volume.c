@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "exposition_check.h"
-#include "scene.h"
+#include "storm.h"
 
 #define HOST "127.0.0.1"
 #define RUN_CONNECTIONS 100000
@@ -18,43 +18,6 @@
 #define REUSED_PORTS 64
 #define SCRAPES 1000
 #define RSS_GROWTH_MAX (1 << 20)
-
-struct storm {
-	struct actor *client, *server;
-	struct traffic_shared *shared;
-	int listener, port;
-};
-
-static struct storm storm_prepare(struct scene *s)
-{
-	struct storm storm = {.shared = traffic_shared()};
-
-	storm.server = scene_actor(s, "server");
-	storm.client = scene_actor(s, "client");
-	scene_observe(s, "--reconcile-interval=2s", NULL);
-	storm.port = scene_listen(storm.server, SCENE_BACKLOG, &storm.listener);
-	return storm;
-}
-
-static void storm_begin(struct storm *storm, int count, const char *from, unsigned int flags)
-{
-	atomic_store(&storm->shared->clients, 1);
-	act_begin(storm->server, step_storm_serve, .fd = storm->listener, .shared = storm->shared);
-	act_begin(storm->client, step_storm_connect, .host = HOST, .from = from,
-		  .from_hosts = RUN_ADDRESSES, .port = storm->port, .count = count, .flags = flags,
-		  .shared = storm->shared);
-}
-
-/* Returns how many connections there were, which both ends agree on. */
-static long storm_finish(struct storm *storm)
-{
-	long connected = actor_finish(storm->client), accepted = actor_finish(storm->server);
-
-	if (connected < 0 || accepted < 0)
-		fail_msg("the storm broke off: client %ld, server %ld", connected, accepted);
-	assert_int_equal(connected, accepted);
-	return connected;
-}
 
 /* ---- what was counted ---- */
 
@@ -151,7 +114,7 @@ static char *storm_run(struct scene *s, struct storm *storm, unsigned int run, c
 	traffic_address("127.0.50.1", run * RUN_ADDRESSES, from);
 	if (frozen)
 		kill(s->daemon.process.pid, SIGSTOP);
-	storm_begin(storm, count, from, 0);
+	storm_begin(storm, count, from, RUN_ADDRESSES, 0);
 	assert_int_equal(storm_finish(storm), count);
 	snprintf(what, sizeof(what), "run %u (%.0f/s)%s", run, count / (now_seconds() - begin),
 		 frozen ? ", daemon frozen" : "");
@@ -169,7 +132,7 @@ static char *storm_run(struct scene *s, struct storm *storm, unsigned int run, c
 static void each_100000_connections_are_counted_exactly_and_cost_nothing(void **state)
 {
 	struct scene *s = *state;
-	struct storm storm = storm_prepare(s);
+	struct storm storm = storm_prepare(s, "--reconcile-interval=2s");
 	char *text = storm_run(s, &storm, 0, poolscoped_scrape(&s->daemon), true);
 	long rss = process_rss_bytes(&s->daemon.process);
 	int descriptors = process_descriptors(&s->daemon.process);
@@ -284,10 +247,10 @@ static void a_scrape_in_a_storm_shows_no_negative_gauge_and_no_falling_counter(v
 		{NULL},
 	};
 	struct scene *s = *state;
-	struct storm storm = storm_prepare(s);
+	struct storm storm = storm_prepare(s, "--reconcile-interval=2s");
 	char *first = poolscoped_scrape(&s->daemon), *last = strdup(first);
 
-	storm_begin(&storm, 0, "127.0.60.1", STEP_RESET);
+	storm_begin(&storm, 0, "127.0.60.1", RUN_ADDRESSES, STEP_RESET);
 	for (int i = 0; i < traffic_volume(SCRAPES); i++) {
 		char *text = poolscoped_scrape(&s->daemon);
 
