@@ -33,6 +33,7 @@ enum row_kind {
 	ROW_PEERS, /* one per process name and direction */
 	ROW_KIND, /* of events */
 	ROW_ONE,
+	ROW_DAEMON, /* one_row, if the numbers are those of a running daemon */
 	ROW_PROBE_STATS, /* programs, if their runs are counted */
 	ROW_IN_FLIGHT, /* one_row, if requests are counted, as the next three */
 	ROW_REQUESTS,

@@ -129,6 +129,8 @@ static void self_copy(struct snapshot *s, const struct exposition_self *self)
 		 known(self->revision), known(self->libbpf));
 	s->data.rows[ROW_KIND] = (struct rows){s->kinds, PS_EVENTS, sizeof(s->kinds[0])};
 	s->data.rows[ROW_ONE] = (struct rows){&s->one, 1, sizeof(s->one)};
+	if (!self->replayed)
+		s->data.rows[ROW_DAEMON] = s->data.rows[ROW_ONE];
 	if (self->probe_stats)
 		s->data.rows[ROW_PROBE_STATS] = s->data.rows[ROW_PROGRAM];
 }
