@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/utsname.h>
 
 #include "connections.h"
 #include "inventory.h"
@@ -16,9 +17,11 @@
 #include "metadata.h"
 #include "pools.h"
 #include "probes.h"
+#include "recording.h"
 #include "scrape.h"
 #include "targets.h"
 #include "util.h"
+#include "version.h"
 
 /* Connections mirrored at once; an entry costs about 100 bytes when it is used. */
 #define TRACKED_MAX 262144
@@ -32,6 +35,8 @@ struct daemon {
 	struct targets *targets;
 	struct inventory *inventory;
 	struct scrape *scrape;
+	struct recording *recording; /* NULL: none was asked for */
+	const char *recording_path;
 	struct listing_source listing;
 	struct metadata_source metadata;
 	uint64_t now_ns; /* of the drain under way, or of the last one */
@@ -44,6 +49,7 @@ static void on_message(void *arg, const void *data, size_t size)
 {
 	struct daemon *d = arg;
 
+	recording_message(d->recording, data, size);
 	connections_message(d->connections, data, size, d->now_ns);
 }
 
@@ -54,12 +60,15 @@ void daemon_drain(void *daemon)
 	int err;
 
 	d->now_ns = util_now_ns();
+	recording_clock(d->recording, d->now_ns);
 	pools_clock(d->pools, d->now_ns);
 	err = probes_drain(d->probes, on_message, d, &ring);
-	if (err)
+	if (err) {
 		log_error("cannot read the ring buffer: %s", strerror(-err));
-	else
-		connections_drained(d->connections, ring.consumed, ring.produced);
+		return;
+	}
+	recording_drained(d->recording, ring.consumed, ring.produced);
+	connections_drained(d->connections, ring.consumed, ring.produced);
 }
 
 /* What must not happen. */
@@ -103,6 +112,7 @@ static void adopt_orphans(struct daemon *d)
 {
 	uint32_t owners[ORPHAN_OWNERS_MAX], count;
 
+	recording_orphans(d->recording, ORPHAN_OWNERS_MAX);
 	count = connections_orphan_owners(d->connections, d->now_ns, owners, ORPHAN_OWNERS_MAX);
 	for (uint32_t i = 0; i < count; i++) {
 		int err = targets_adopt(d->targets, owners[i], daemon_drain, d);
@@ -111,6 +121,14 @@ static void adopt_orphans(struct daemon *d)
 			log_warn("cannot adopt the connections of target %u: %s", owners[i],
 				 strerror(-err));
 	}
+}
+
+static void report_recording(const struct daemon *d, int err)
+{
+	if (err == -ETIME)
+		log_error("the recording %s is given up: the disk is too slow", d->recording_path);
+	else if (err)
+		log_error("the recording %s is given up: %s", d->recording_path, strerror(-err));
 }
 
 void daemon_tick(void *daemon)
@@ -122,8 +140,10 @@ void daemon_tick(void *daemon)
 	err = inventory_turn(d->inventory, d->now_ns);
 	if (err && err != -EAGAIN)
 		log_error("cannot take an inventory: %s", strerror(-err));
+	recording_expire(d->recording, EXPIRE_SLOTS);
 	pools_expire(d->pools, EXPIRE_SLOTS);
 	scrape_tick(d->scrape, d->now_ns);
+	report_recording(d, recording_flush(d->recording, d->now_ns));
 	if (d->now_ns - d->last_second_ns < NSEC_PER_SEC)
 		return;
 	d->last_second_ns = d->now_ns;
@@ -278,6 +298,31 @@ static int open_engine(struct daemon *d, const struct options *options)
 	return err;
 }
 
+/* Before anything is fed. --check leaves no file behind. */
+static enum exit_code open_recording(struct daemon *d, const struct options *options, char *why,
+				     size_t why_size)
+{
+	struct recording_header header = {.tracked_max = TRACKED_MAX,
+					  .config = *pools_config(d->pools)};
+	struct utsname host;
+	int err;
+
+	if (!options->record || options->check)
+		return EXIT_OK;
+	uname(&host);
+	snprintf(header.version, sizeof(header.version), "%s", version_text);
+	snprintf(header.revision, sizeof(header.revision), "%s", version_revision);
+	snprintf(header.kernel, sizeof(header.kernel), "%.*s", RECORDING_TEXT_MAX - 1,
+		 host.release);
+	d->recording_path = options->record;
+	err = recording_open(&d->recording, options->record, &header);
+	if (!err)
+		return EXIT_OK;
+	snprintf(why, why_size, "--record: cannot make %s: %s%s", options->record, strerror(-err),
+		 err == -EEXIST ? " (a recording never replaces a file)" : "");
+	return EXIT_USAGE;
+}
+
 static int open_scrape(struct daemon *d)
 {
 	struct scrape_sources sources = {
@@ -286,6 +331,7 @@ static int open_scrape(struct daemon *d)
 		.connections = d->connections,
 		.targets = d->targets,
 		.inventory = d->inventory,
+		.recording = d->recording,
 		.drain = daemon_drain,
 		.arg = d,
 	};
@@ -356,6 +402,9 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 		return EXIT_RUNTIME;
 	if (open_engine(d, options))
 		goto fail;
+	code = open_recording(d, options, why, why_size);
+	if (code)
+		goto fail;
 	code = open_kernel(d, options, support, why, why_size);
 	if (code)
 		goto fail;
@@ -365,6 +414,8 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 			   options->reconcile_interval_ns, daemon_drain, d) ||
 	    open_scrape(d))
 		goto fail;
+	targets_set_recording(d->targets, d->recording);
+	inventory_set_recording(d->inventory, d->recording);
 	d->listing = (struct listing_source){
 		.probes = d->probes, .connections = d->connections, .pools = d->pools};
 	d->metadata = (struct metadata_source){.probes = d->probes,
@@ -384,10 +435,24 @@ fail:
 	return code;
 }
 
+/* One that never ran leaves no file; else the last word is a reading, in case that nobody has scraped for long. */
+static void close_recording(struct daemon *d)
+{
+	if (!d->recording)
+		return;
+	if (!d->last_second_ns) {
+		recording_discard(d->recording);
+		return;
+	}
+	scrape_read(d->scrape);
+	report_recording(d, recording_close(d->recording));
+}
+
 void daemon_close(struct daemon *d)
 {
 	if (!d)
 		return;
+	close_recording(d);
 	scrape_close(d->scrape);
 	inventory_close(d->inventory);
 	targets_close(d->targets);

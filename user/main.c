@@ -353,6 +353,7 @@ static void clean_start(void)
 	if (fd >= 0)
 		close(fd);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a recording at its limit of bytes is a full disk */
 	/* GnuTLS would write session keys there */
 	unsetenv("SSLKEYLOGFILE");
 }

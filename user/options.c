@@ -183,6 +183,14 @@ static void parse_user(struct parser *p, const char *value)
 		bad(p, value, "expected a user's name or number");
 }
 
+static void parse_record(struct parser *p, const char *value)
+{
+	if (*value)
+		p->o.record = value;
+	else
+		bad(p, value, "expected the name of a file that does not exist yet");
+}
+
 static void parse_ring_size(struct parser *p, const char *value)
 {
 	const char *end = value;
@@ -298,6 +306,9 @@ static const struct option table[] = {
 	{"--probe-stats", NULL, NULL,
 	 "measure what the kernel programs cost; needs CAP_SYS_ADMIN, and slows all BPF programs of the host a little",
 	 parse_probe_stats},
+	{"--record", "FILE", NULL,
+	 "write all that is counted to a new file, for poolscope replay; it grows by about 100 bytes per event",
+	 parse_record},
 	{"--buckets.handshake", "SECONDS[,…]", NULL,
 	 "upper bounds for handshakes and accept waits, rising, at most " STRINGIFY(
 		 HISTOGRAM_BOUNDS_MAX) " (default 0.0001 to 31, see docs/metrics.md)",

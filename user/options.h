@@ -59,6 +59,7 @@ struct options {
 	bool allow_unauthenticated;
 	const char *user; /* name or number; NULL: stay who we are */
 	bool probe_stats;
+	const char *record; /* file; NULL: none */
 	uint32_t peers_max, series_max;
 	struct address_prefix aggregate[POOLS_AGGREGATES_MAX];
 	uint32_t aggregate_count;

@@ -13,6 +13,7 @@
 #include "inventory.h"
 #include "pools.h"
 #include "probes.h"
+#include "recording.h"
 #include "requests.h"
 #include "targets.h"
 
@@ -23,6 +24,7 @@ struct scrape_sources {
 	struct connections *connections;
 	struct targets *targets;
 	struct inventory *inventory;
+	struct recording *recording; /* of what is read for it; NULL: none */
 	void (*drain)(void *arg); /* takes what the ring holds */
 	void *arg;
 };
@@ -32,6 +34,9 @@ struct scrape;
 /* -ENOMEM */
 int scrape_open(struct scrape **ret, const struct scrape_sources *sources);
 void scrape_close(struct scrape *s);
+
+/* Reads all that a scrape reads, for the recording only. */
+void scrape_read(struct scrape *s);
 
 /* Gives back the memory of a snapshot that is too old to be shared. Call it on a timer. */
 void scrape_tick(struct scrape *s, uint64_t now_ns);

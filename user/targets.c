@@ -33,6 +33,7 @@ struct snapshot {
 struct targets {
 	struct probes *probes;
 	struct pools *pools;
+	struct recording *recording; /* NULL: none */
 	uint32_t last_id;
 	size_t count;
 	struct target at[TARGETS_MAX];
@@ -53,6 +54,11 @@ int targets_open(struct targets **ret, struct probes *probes, struct pools *pool
 void targets_close(struct targets *t)
 {
 	free(t);
+}
+
+void targets_set_recording(struct targets *t, struct recording *recording)
+{
+	t->recording = recording;
 }
 
 size_t targets_count(const struct targets *t)
@@ -178,6 +184,7 @@ static int add_target(struct targets *t, const struct process *process,
 			 (int)spec->pid, target->name, SERIES_NAMES_MAX);
 		return err;
 	}
+	recording_owner(t->recording, target->id, target->name);
 	err = probes_process_add(t->probes, (uint32_t)spec->pid, &value);
 	if (err) {
 		snprintf(why, why_size, "cannot add PID %d to the kernel's map: %s", (int)spec->pid,

@@ -12,6 +12,7 @@
 
 #include "pools.h"
 #include "probes.h"
+#include "recording.h"
 #include "series.h"
 
 #define TARGETS_MAX 256
@@ -33,6 +34,9 @@ struct targets;
 
 int targets_open(struct targets **ret, struct probes *probes, struct pools *pools);
 void targets_close(struct targets *t);
+
+/* Where the targets' names are written, too; stays the caller's. */
+void targets_set_recording(struct targets *t, struct recording *recording);
 
 /*
  * Attaches all or none: puts the processes and their descendants into the kernel's map, then adopts what they hold. An
