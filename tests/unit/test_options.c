@@ -34,6 +34,7 @@ static const struct {
 	{"--ring-size", "BYTES"},
 	{"--reconcile-interval", "DURATION"},
 	{"--probe-stats", NULL},
+	{"--record", "FILE"},
 	{"--buckets.handshake", "SECONDS[,…]"},
 	{"--buckets.lifetime", "SECONDS[,…]"},
 	{"--log.level", "error|warn|info|debug"},
@@ -585,6 +586,18 @@ static void takes_user_and_probe_stats(void **state)
 	REFUSE("--user: '': expected a user's name or number", "--user=");
 }
 
+static void takes_a_file_to_record_to(void **state)
+{
+	struct options o;
+
+	(void)state;
+	ACCEPT(&o, "--pid=1");
+	assert_null(o.record);
+	ACCEPT(&o, "--record=/tmp/a", "--record", "b");
+	assert_string_equal(o.record, "b");
+	REFUSE("--record: '': expected the name of a file that does not exist yet", "--record=");
+}
+
 static void takes_bucket_bounds(void **state)
 {
 	static const char *const garbage[] = {"",  "0",	   "-1",  "1,1", "2,1",
@@ -726,6 +739,7 @@ int main(void)
 		cmocka_unit_test(takes_a_ring_size),
 		cmocka_unit_test(takes_durations),
 		cmocka_unit_test(takes_user_and_probe_stats),
+		cmocka_unit_test(takes_a_file_to_record_to),
 		cmocka_unit_test(takes_bucket_bounds),
 		cmocka_unit_test(refuses_what_it_does_not_know),
 		cmocka_unit_test(a_value_is_needed_and_no_flag_is_swallowed),
