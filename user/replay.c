@@ -14,7 +14,6 @@
 #include "gather.h"
 #include "listeners.h"
 #include "name.h"
-#include "snapshot.h"
 #include "util.h"
 
 #define ORPHANS_MAX 64
@@ -349,42 +348,7 @@ static int read_all(struct replay *r, bool partial)
 	return err == 1 || (err == -ENODATA && partial) ? 0 : err;
 }
 
-/* ---- printing ---- */
-
-static int print(struct exposition *x, FILE *out)
-{
-	_cleanup_free_ char *text = malloc(OUT_BYTES);
-	ssize_t n;
-
-	if (!text)
-		return -ENOMEM;
-	while ((n = exposition_read(x, text, OUT_BYTES)) > 0)
-		if (fwrite(text, 1, (size_t)n, out) != (size_t)n)
-			return -errno;
-	return fflush(out) ? -errno : 0;
-}
-
-static int print_engine(struct replay *r, FILE *out, enum exposition_format format)
-{
-	struct exposition_self self = {
-		.processes = r->processes, .process_count = r->process_count, .replayed = true};
-	struct snapshot *snapshot;
-	struct exposition *x;
-	struct gather rows;
-	int err;
-
-	gather_engine(&rows, &self, r->connections, r->listeners, &r->counters);
-	err = snapshot_take(&snapshot, r->pools, &self);
-	if (err)
-		return err;
-	err = exposition_open(&x, format, snapshot);
-	snapshot_release(snapshot);
-	if (err)
-		return err;
-	err = print(x, out);
-	exposition_close(x);
-	return err;
-}
+/* ---- what it came to ---- */
 
 static uint64_t count_wrongs(struct replay *r)
 {
@@ -411,32 +375,77 @@ static void explain(const struct replay *r, int err, char *why, size_t why_size)
 		snprintf(why, why_size, "offset %llu: %s", offset, strerror(-err));
 }
 
-int replay_run(FILE *in, FILE *out, enum exposition_format format, bool partial,
-	       struct replay_result *ret, char *why, size_t why_size)
+int replay_open(struct replay **ret, FILE *in, bool partial, struct replay_result *result,
+		char *why, size_t why_size)
 {
 	struct replay *r = calloc(1, sizeof(*r));
 	int err;
 
-	*ret = (struct replay_result){};
+	*result = (struct replay_result){};
 	snprintf(why, why_size, "%s", strerror(ENOMEM));
 	if (!r)
 		return -ENOMEM;
 	r->in = in;
-	r->result = ret;
+	r->result = result;
 	err = read_header(r, why, why_size);
 	if (!err)
 		err = read_all(r, partial);
-	if (err)
+	if (err) {
 		explain(r, err, why, why_size);
-	if (!err) {
-		ret->wrongs = count_wrongs(r);
-		err = print_engine(r, out, format);
-		if (err)
-			snprintf(why, why_size, "cannot print: %s", strerror(-err));
+		replay_close(r);
+		return err;
 	}
+	result->wrongs = count_wrongs(r);
+	*ret = r;
+	return 0;
+}
+
+void replay_close(struct replay *r)
+{
+	if (!r)
+		return;
 	listeners_close(r->listeners);
 	connections_close(r->connections);
 	pools_close(r->pools);
 	free(r);
+}
+
+int replay_snapshot(struct replay *r, struct snapshot **ret)
+{
+	struct exposition_self self = {
+		.processes = r->processes, .process_count = r->process_count, .replayed = true};
+	struct gather rows;
+
+	gather_engine(&rows, &self, r->connections, r->listeners, &r->counters);
+	return snapshot_take(ret, r->pools, &self);
+}
+
+static int print(struct exposition *x, FILE *out)
+{
+	_cleanup_free_ char *text = malloc(OUT_BYTES);
+	ssize_t n;
+
+	if (!text)
+		return -ENOMEM;
+	while ((n = exposition_read(x, text, OUT_BYTES)) > 0)
+		if (fwrite(text, 1, (size_t)n, out) != (size_t)n)
+			return -errno;
+	return fflush(out) ? -errno : 0;
+}
+
+int replay_print(struct replay *r, FILE *out, enum exposition_format format)
+{
+	struct snapshot *snapshot;
+	struct exposition *x;
+	int err = replay_snapshot(r, &snapshot);
+
+	if (err)
+		return err;
+	err = exposition_open(&x, format, snapshot);
+	snapshot_release(snapshot);
+	if (err)
+		return err;
+	err = print(x, out);
+	exposition_close(x);
 	return err;
 }

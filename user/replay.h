@@ -13,6 +13,7 @@
 
 #include "exposition.h"
 #include "recording.h"
+#include "snapshot.h"
 
 struct replay_result {
 	struct recording_header header; /* what was recorded, by what */
@@ -21,15 +22,24 @@ struct replay_result {
 	uint64_t wrongs; /* what must not happen in the engine, as the daemon logs it */
 };
 
+struct replay;
+
 /*
- * Reads `in` to its end, whatever it is (a pipe will do), in bounded memory, and then writes the families of the engine (those that
- * hang on series, names, listeners, events and inventories) to `out`, which it flushes. Nothing is written if it fails.
- * With `partial` a file that ends early (the daemon was killed, its disk was full) counts up to its last whole frame. *ret
- * is written in any case.
+ * Feeds `in` to an engine up to its end, whatever it is (a pipe will do), in bounded memory. With `partial` a file that ends early
+ * (the daemon was killed, its disk was full) counts up to its last whole frame. *result is written in any case, and stays the caller's.
  * Errors, told in `why`: -ENODATA the file ends early; -EINVAL no recording, of another version or byte order, or damaged (both
- * with the offset); -ENOMEM; else what reading or writing said.
+ * with the offset); -ENOMEM; -EIO.
  */
-int replay_run(FILE *in, FILE *out, enum exposition_format format, bool partial,
-	       struct replay_result *ret, char *why, size_t why_size);
+int replay_open(struct replay **ret, FILE *in, bool partial, struct replay_result *result,
+		char *why, size_t why_size);
+void replay_close(struct replay *r);
+
+/*
+ * The families of the engine: those that hang on series, names, listeners, events and inventories. To be released before the replay
+ * is closed. -ENOMEM is the only error.
+ */
+int replay_snapshot(struct replay *r, struct snapshot **ret);
+/* Writes them as text and flushes. -ENOMEM, or what writing said. */
+int replay_print(struct replay *r, FILE *out, enum exposition_format format);
 
 #endif

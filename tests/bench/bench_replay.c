@@ -67,6 +67,7 @@ static long replay(uint64_t connections, struct replay_result *result)
 {
 	char why[256], *text = NULL;
 	struct rusage usage;
+	struct replay *r;
 	size_t len;
 	FILE *in, *out = open_memstream(&text, &len);
 	int fd, status;
@@ -75,8 +76,11 @@ static long replay(uint64_t connections, struct replay_result *result)
 	in = fdopen(fd, "r");
 	if (!in || !out)
 		fail("no memory");
-	if (replay_run(in, out, EXPOSITION_TEXT, false, result, why, sizeof(why)))
+	if (replay_open(&r, in, false, result, why, sizeof(why)))
 		fail(why);
+	if (replay_print(r, out, EXPOSITION_TEXT))
+		fail("cannot print");
+	replay_close(r);
 	fclose(in);
 	fclose(out);
 	if (waitpid(child, &status, 0) != child || status)

@@ -11,11 +11,12 @@
 
 #define WHY_BYTES 256
 
-/* Returns what replay_run() does, having checked what is printed. */
+/* Returns what replay_open() does, having checked what is printed. */
 static int run(const uint8_t *data, size_t size, bool partial)
 {
 	FILE *in = fmemopen((void *)(uintptr_t)data, size, "r"), *out;
 	struct replay_result result;
+	struct replay *r = NULL;
 	char why[WHY_BYTES] = "", *text = NULL;
 	unsigned long long offset;
 	size_t len = 0;
@@ -23,7 +24,9 @@ static int run(const uint8_t *data, size_t size, bool partial)
 
 	out = open_memstream(&text, &len);
 	check(in && out);
-	err = replay_run(in, out, EXPOSITION_TEXT, partial, &result, why, sizeof(why));
+	err = replay_open(&r, in, partial, &result, why, sizeof(why));
+	check(err || !replay_print(r, out, EXPOSITION_TEXT));
+	replay_close(r);
 	fclose(in);
 	fclose(out);
 	check(err == 0 || err == -EINVAL || err == -ENODATA);

@@ -123,7 +123,7 @@ static char *scrape_quiet(const struct scene *s, const char *headers)
 /* ---- the replay ---- */
 
 struct replayed {
-	int code; /* of replay_run() */
+	int code; /* of replay_open() */
 	char *text;
 	char why[256];
 	struct replay_result result;
@@ -133,13 +133,14 @@ static int replay_as_nobody(int in_fd, int out_fd, enum exposition_format format
 			    struct replayed *shared)
 {
 	FILE *in = fdopen(in_fd, "r"), *out = fdopen(out_fd, "w");
+	struct replay *r = NULL;
 
 	if (!in || !out || chroot(empty) || chdir("/") || setresgid(NOBODY, NOBODY, NOBODY) ||
 	    setresuid(NOBODY, NOBODY, NOBODY) || access("/sys", F_OK) == 0)
 		return 1;
-	shared->code = replay_run(in, out, format, partial, &shared->result, shared->why,
-				  sizeof(shared->why));
-	return 0;
+	shared->code =
+		replay_open(&r, in, partial, &shared->result, shared->why, sizeof(shared->why));
+	return shared->code || !replay_print(r, out, format) ? 0 : 2;
 }
 
 /* free() the text. */

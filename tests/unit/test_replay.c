@@ -48,13 +48,17 @@ static int replay(const char *data, size_t size, bool partial, struct replay_res
 		  char **ret_text, char why[WHY_BYTES])
 {
 	FILE *in = size ? fmemopen((void *)data, size, "r") : fopen("/dev/null", "re"), *out;
+	struct replay *r = NULL;
 	size_t len;
 	int err;
 
 	*ret_text = NULL;
 	out = open_memstream(ret_text, &len);
 	assert_true(in && out);
-	err = replay_run(in, out, EXPOSITION_TEXT, partial, result, why, WHY_BYTES);
+	err = replay_open(&r, in, partial, result, why, WHY_BYTES);
+	if (!err)
+		assert_int_equal(replay_print(r, out, EXPOSITION_TEXT), 0);
+	replay_close(r);
 	fclose(in);
 	fclose(out);
 	return err;
@@ -398,6 +402,24 @@ static void what_follows_the_end_is_refused(void **state)
 	free(f.data);
 }
 
+static void an_output_that_is_full_is_told(void **state)
+{
+	struct file f = file_of(3);
+	FILE *in = fmemopen(f.data, f.size, "r"), *full = fopen("/dev/full", "we");
+	struct replay_result result;
+	struct replay *r = NULL;
+	char why[WHY_BYTES];
+
+	(void)state;
+	assert_true(in && full);
+	assert_int_equal(replay_open(&r, in, false, &result, why, sizeof(why)), 0);
+	assert_int_equal(replay_print(r, full, EXPOSITION_TEXT), -ENOSPC);
+	replay_close(r);
+	fclose(in);
+	fclose(full);
+	free(f.data);
+}
+
 /* ---- length ---- */
 
 /* Written by a child into a pipe while it is replayed here. */
@@ -406,6 +428,7 @@ static void replay_long(uint64_t connections)
 	struct recording_header header = tape_header();
 	struct replay_result result;
 	char why[WHY_BYTES] = "", *text = NULL;
+	struct replay *r;
 	int fds[2], status;
 	size_t len;
 	FILE *in, *out;
@@ -414,20 +437,22 @@ static void replay_long(uint64_t connections)
 	assert_int_equal(pipe(fds), 0);
 	child = fork();
 	if (!child) {
-		struct recording *r;
+		struct recording *to;
 
 		close(fds[0]);
-		if (recording_open_fd(&r, fds[1], &header))
+		if (recording_open_fd(&to, fds[1], &header))
 			_exit(1);
-		tape_write(r, connections);
-		_exit(recording_close(r) ? 2 : 0);
+		tape_write(to, connections);
+		_exit(recording_close(to) ? 2 : 0);
 	}
 	assert_true(child > 0);
 	close(fds[1]);
 	in = fdopen(fds[0], "re");
 	out = open_memstream(&text, &len);
-	if (replay_run(in, out, EXPOSITION_TEXT, false, &result, why, sizeof(why)))
+	if (replay_open(&r, in, false, &result, why, sizeof(why)))
 		fail_msg("%s", why);
+	assert_int_equal(replay_print(r, out, EXPOSITION_TEXT), 0);
+	replay_close(r);
 	fclose(in);
 	fclose(out);
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -478,6 +503,7 @@ int main(void)
 		cmocka_unit_test(bounds_that_cannot_be_are_refused),
 		cmocka_unit_test(a_frame_that_cannot_be_is_refused_where_it_begins),
 		cmocka_unit_test(what_follows_the_end_is_refused),
+		cmocka_unit_test(an_output_that_is_full_is_told),
 		cmocka_unit_test(memory_does_not_grow_with_the_length),
 	};
 
