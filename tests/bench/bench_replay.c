@@ -95,10 +95,11 @@ int main(void)
 {
 	struct replay_result result;
 	uint64_t start;
-	long before, peak;
+	long before = 0, peak;
 	double s;
 
-	before = replay(RECORDS / TAPE_RECORDS / 100, &result);
+	for (int i = 0; i < 2; i++) /* the second in what the first has left of the heap */
+		before = replay(RECORDS / TAPE_RECORDS / 100, &result);
 	start = util_now_ns();
 	peak = replay(RECORDS / TAPE_RECORDS, &result);
 	s = (double)(util_now_ns() - start) / 1e9;

@@ -367,12 +367,12 @@ static void a_full_disk_loses_the_recording_and_never_the_daemon(void **state)
 	storm_run(&storm, "127.0.54.1", count);
 	poolscoped_wait_sum(&s->daemon, "poolscope_connections_closed_total", "process=server",
 			    2 * count);
-	poolscoped_stop(&s->daemon);
 	log = process_stderr(&s->daemon.process);
 	said = strstr(log, "is given up: No space left on device");
 	assert_non_null(said);
 	assert_null(strstr(said + 1, "is given up"));
 	free(log);
+	poolscoped_stop(&s->daemon);
 }
 
 static int start_and_fail(const char *flag, const char *pid, char **ret_log)

@@ -112,7 +112,7 @@ static void a_header_reads_as_it_was_written(void **state)
 static void the_longest_header_fits(void **state)
 {
 	struct recording_header h = tape_header(), read;
-	char text[RECORDING_HEADER_MAX], bounds[HISTOGRAM_BOUNDS_MAX * 24] = "", why[160] = "";
+	char text[RECORDING_HEADER_MAX], bounds[HISTOGRAM_BOUNDS_MAX * 32] = "", why[160] = "";
 	size_t len, offset;
 
 	(void)state;
