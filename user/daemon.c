@@ -305,11 +305,14 @@ static enum exit_code open_recording(struct daemon *d, const struct options *opt
 	struct recording_header header = {.tracked_max = TRACKED_MAX,
 					  .config = *pools_config(d->pools)};
 	struct utsname host;
+	struct timespec now;
 	int err;
 
 	if (!options->record || options->check)
 		return EXIT_OK;
 	uname(&host);
+	clock_gettime(CLOCK_REALTIME, &now);
+	header.begun_realtime_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 	snprintf(header.version, sizeof(header.version), "%s", version_text);
 	snprintf(header.revision, sizeof(header.revision), "%s", version_revision);
 	snprintf(header.kernel, sizeof(header.kernel), "%.*s", RECORDING_TEXT_MAX - 1,

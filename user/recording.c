@@ -42,6 +42,7 @@ enum line {
 	LINE_VERSION,
 	LINE_REVISION,
 	LINE_KERNEL,
+	LINE_BEGUN,
 	LINE_TRACKED_MAX,
 	LINE_PEERS_MAX,
 	LINE_SERIES_MAX,
@@ -59,6 +60,7 @@ static const char *const line_names[LINES] = {
 	[LINE_VERSION] = "version",
 	[LINE_REVISION] = "revision",
 	[LINE_KERNEL] = "kernel",
+	[LINE_BEGUN] = "begun-ns",
 	[LINE_TRACKED_MAX] = "tracked-max",
 	[LINE_PEERS_MAX] = "peers-max",
 	[LINE_SERIES_MAX] = "series-max",
@@ -119,6 +121,9 @@ static void format_line(FILE *out, enum line line, const struct recording_header
 		break;
 	case LINE_KERNEL:
 		fputs(h->kernel, out);
+		break;
+	case LINE_BEGUN:
+		fprintf(out, "%llu", (unsigned long long)h->begun_realtime_ns);
 		break;
 	case LINE_TRACKED_MAX:
 		fprintf(out, "%u", h->tracked_max);
@@ -216,6 +221,8 @@ static int parse_line(enum line line, char *text, struct recording_header *ret)
 		return parse_text(text, ret->revision);
 	case LINE_KERNEL:
 		return parse_text(text, ret->kernel);
+	case LINE_BEGUN:
+		return parse_u64(text, UINT64_MAX, &ret->begun_realtime_ns);
 	case LINE_TRACKED_MAX:
 		return parse_u32(text, &ret->tracked_max);
 	case LINE_PEERS_MAX:

@@ -61,6 +61,7 @@ struct recording_processes {
 
 /* What the engine was made with; the hash keys are not recorded. */
 struct recording_header {
+	uint64_t begun_realtime_ns; /* since 1970 */
 	uint32_t tracked_max;
 	struct pools_config config;
 	/* of the daemon, and the kernel's release: for people */

@@ -345,7 +345,8 @@ static int read_all(struct replay *r, bool partial)
 	while (!err)
 		err = read_frame(r);
 	r->result->bytes = r->offset;
-	return err == 1 || (err == -ENODATA && partial) ? 0 : err;
+	r->result->cut = err == -ENODATA && partial;
+	return err == 1 || r->result->cut ? 0 : err;
 }
 
 /* ---- what it came to ---- */

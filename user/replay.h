@@ -19,6 +19,7 @@ struct replay_result {
 	struct recording_header header; /* what was recorded, by what */
 	uint64_t bytes, frames, records; /* read; records: messages, parked ones among them */
 	uint64_t begin_ns, end_ns; /* CLOCK_MONOTONIC of the recorded host; 0: no time was told */
+	bool cut; /* it ended early; with `partial` only */
 	uint64_t wrongs; /* what must not happen in the engine, as the daemon logs it */
 };
 

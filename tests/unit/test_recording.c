@@ -88,6 +88,7 @@ static void a_header_reads_as_it_was_written(void **state)
 	size_t len, offset;
 
 	(void)state;
+	h.begun_realtime_ns = 1795279533431816915;
 	h.tracked_max = 12345;
 	h.config.peers_max = 7;
 	h.config.series_max = 9;
@@ -101,6 +102,7 @@ static void a_header_reads_as_it_was_written(void **state)
 	len = recording_header_format(&h, text);
 	assert_true(len > 0);
 	assert_int_equal(recording_header_parse(text, len, &read, &offset, why, sizeof(why)), len);
+	assert_int_equal(read.begun_realtime_ns, h.begun_realtime_ns);
 	assert_int_equal(read.tracked_max, h.tracked_max);
 	assert_string_equal(read.version, h.version);
 	assert_string_equal(read.revision, h.revision);

@@ -117,6 +117,7 @@ static void a_recording_comes_to_what_was_recorded(void **state)
 	check_tape(text, 20000, 2);
 	assert_int_equal(result.wrongs, 0);
 	assert_int_equal(result.bytes, f.size);
+	assert_false(result.cut);
 	assert_int_equal(result.records, TAPE_RECORDS * 20000 + 2 * TAPE_LIVE);
 	assert_int_equal(result.begin_ns, 1000 * NSEC_PER_SEC);
 	assert_int_equal(result.end_ns, 1000 * NSEC_PER_SEC + 20500 * 2 * NSEC_PER_MSEC);
@@ -218,6 +219,7 @@ static void what_is_left_of_a_cut_file_can_be_had(void **state)
 	}
 	assert_int_equal(replay(f.data, at + 5, true, &result, &text, why), 0);
 	assert_int_equal(result.bytes, at);
+	assert_true(result.cut);
 	assert_int_equal(value(text, "poolscope_connections_active", ""), 350);
 	assert_int_equal(value(text, "poolscope_connection_attempts_total", ""), 350);
 	free(text);
@@ -280,6 +282,8 @@ static void a_header_that_is_not_ours_is_refused_with_its_line(void **state)
 		 "the header's line \"version\" is wrong"},
 		{"revision", "revision tape", "revision ",
 		 "the header's line \"revision\" is wrong"},
+		{"begun-ns", "begun-ns 0", "begun-ns 18446744073709551616",
+		 "the header's line \"begun-ns\" is wrong"},
 		{"tracked-max", "tracked-max 262144", "tracked-max -1",
 		 "the header's line \"tracked-max\" is wrong"},
 		{"tracked-max", "tracked-max 262144", "tracked-max 4294967296",
