@@ -18,7 +18,7 @@
 #include "util.h"
 #include "version.h"
 
-#define SERIES_AT_ONCE 64
+#define SERIES_AT_ONCE 32
 #define DIGITS 15 /* of a double; more show how it is stored */
 #define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(DIGITS))
 

@@ -17,7 +17,7 @@ struct report;
 
 /* Holds the snapshot until it is closed. realtime_ns: since 1970, shown as its time. -ENOMEM is the only error. */
 int report_open(struct report **ret, struct snapshot *snapshot, uint64_t realtime_ns);
-/* As read() and close() of struct body_ops; a call renders at most 64 series (a millisecond). */
+/* As read() and close() of struct body_ops; a call renders at most 32 series (a millisecond). */
 ssize_t report_read(void *report, char *out, size_t max);
 void report_close(void *report);
 
