@@ -18,7 +18,9 @@
 #include "pools.h"
 #include "probes.h"
 #include "recording.h"
+#include "report.h"
 #include "scrape.h"
+#include "snapshot.h"
 #include "targets.h"
 #include "util.h"
 #include "version.h"
@@ -203,6 +205,42 @@ static int metadata_body_open(void *arg, const struct body_request *request, voi
 }
 
 const struct body_ops daemon_metadata = {metadata_body_open, metadata_read, metadata_close};
+
+static int checks_body_open(void *arg, const struct body_request *request, void **ret_body)
+{
+	struct daemon *d = arg;
+	struct metadata *metadata;
+	int err = metadata_open_checks(&metadata, &d->metadata);
+
+	(void)request;
+	if (!err)
+		*ret_body = metadata;
+	return err;
+}
+
+const struct body_ops daemon_checks = {checks_body_open, metadata_read, metadata_close};
+
+static int snapshot_body_open(void *arg, const struct body_request *request, void **ret_body)
+{
+	struct daemon *d = arg;
+	struct snapshot *snapshot;
+	struct report *report;
+	struct timespec now;
+	int err = scrape_snapshot(d->scrape, &snapshot);
+
+	(void)request;
+	if (err)
+		return err;
+	clock_gettime(CLOCK_REALTIME, &now);
+	err = report_open(&report, snapshot,
+			  (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec);
+	snapshot_release(snapshot);
+	if (!err)
+		*ret_body = report;
+	return err;
+}
+
+const struct body_ops daemon_snapshot = {snapshot_body_open, report_read, report_close};
 
 void daemon_set_requests(struct daemon *d, const struct requests *requests)
 {

@@ -38,6 +38,9 @@ bool daemon_healthy(void *daemon);
 /* The bodies of /metrics, /connections and /metadata, for struct http_config; `arg` is the daemon. */
 extern const struct body_ops daemon_metrics, daemon_connections, daemon_metadata;
 
+/* Those that only the control socket hands out: the snapshot of report.h, and what this machine can do. */
+extern const struct body_ops daemon_snapshot, daemon_checks;
+
 /* See scrape_set_requests(), scrape_set_reload(). */
 void daemon_set_requests(struct daemon *d, const struct requests *requests);
 void daemon_set_reload(struct daemon *d, bool ok, uint64_t realtime_ns);

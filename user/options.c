@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "name.h"
+#include "options_control.h"
 #include "options_web.h"
 #include "parser.h"
 #include "util.h"
@@ -281,6 +282,14 @@ static const struct option table[] = {
 	 "serve beyond loopback without a token: whoever reaches the address sees your peers",
 	 options_web_unauthenticated},
 	{"--web.config.file", "FILE", NULL, NULL, options_web_config},
+	{"--control.socket", "PATH", OPTIONS_CONTROL_DEFAULT,
+	 "listen here for poolscope, the client; off: nowhere", options_control_socket},
+	{"--control.group", "GROUP", NULL,
+	 "let this group (name or number) look through the control socket; root and who it runs as always may",
+	 options_control_group},
+	{"--control.admin-group", "GROUP", NULL,
+	 "let this group also attach and detach; with --control.group its members must be in both",
+	 options_control_admin_group},
 	{"--user", "USER", NULL,
 	 "run as this user (name or number) once attached; needs CAP_SETUID and CAP_SETGID",
 	 parse_user},
@@ -424,6 +433,8 @@ enum options_action options_parse(int argc, char **argv, struct options *ret, co
 		i += parse_argument(&p, argv + i);
 	if (p.action == OPTIONS_RUN)
 		options_web_end(&p);
+	if (p.action == OPTIONS_RUN)
+		options_control_end(&p);
 	if (p.action == OPTIONS_RUN)
 		*ret = p.o;
 	return p.action;

@@ -264,20 +264,32 @@ static const enum exposition_format exposition_formats[NEGOTIATE_FORMATS] = {
 	[NEGOTIATE_OPENMETRICS] = EXPOSITION_OPENMETRICS,
 };
 
+int scrape_snapshot(struct scrape *s, struct snapshot **ret)
+{
+	uint64_t now_ns = util_now_ns();
+	int err = 0;
+
+	scrape_tick(s, now_ns);
+	if (!s->snapshot) {
+		s->taken_ns = now_ns;
+		err = take_snapshot(s);
+	}
+	if (!err)
+		*ret = snapshot_hold(s->snapshot);
+	return err;
+}
+
 int scrape_body_open(struct scrape *s, const struct body_request *request, void **ret_body)
 {
 	uint64_t started_ns = util_now_ns();
 	struct body *body = calloc(1, sizeof(*body));
-	int err = body ? 0 : -ENOMEM;
+	struct snapshot *snapshot = NULL;
+	int err = body ? scrape_snapshot(s, &snapshot) : -ENOMEM;
 
-	scrape_tick(s, started_ns);
-	if (!err && !s->snapshot) {
-		s->taken_ns = started_ns;
-		err = take_snapshot(s);
-	}
 	if (!err)
 		err = exposition_open(&body->exposition, exposition_formats[request->format],
-				      s->snapshot);
+				      snapshot);
+	snapshot_release(snapshot);
 	if (err) {
 		free(body);
 		return err;

@@ -15,6 +15,7 @@
 #include "probes.h"
 #include "recording.h"
 #include "requests.h"
+#include "snapshot.h"
 #include "targets.h"
 
 /* Where the numbers come from; all stay the caller's and must outlive the scrape and its bodies. */
@@ -45,6 +46,9 @@ void scrape_tick(struct scrape *s, uint64_t now_ns);
 void scrape_set_requests(struct scrape *s, const struct requests *requests);
 /* How a load of the configuration went, and when (since 1970); at scrape_open() the first one has succeeded. */
 void scrape_set_reload(struct scrape *s, bool ok, uint64_t realtime_ns);
+
+/* What /metrics would show now; snapshot_release() it. -ENOMEM */
+int scrape_snapshot(struct scrape *s, struct snapshot **ret);
 
 /* As struct body_ops says. Bodies opened within 50 ms show the same moment. */
 int scrape_body_open(struct scrape *s, const struct body_request *request, void **ret_body);
