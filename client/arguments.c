@@ -83,6 +83,14 @@ static void read_detach(struct line *l, const char *word)
 	l->a.name = word;
 }
 
+static void read_replay(struct line *l, const char *word)
+{
+	if (*word)
+		l->a.file = word;
+	else
+		refuse(l, "replay", "expected a file");
+}
+
 static const struct {
 	const char *name, *arg, *help;
 	void (*read)(struct line *l, const char *word); /* of `arg`; NULL: takes none */
@@ -100,6 +108,10 @@ static const struct {
 			   NULL},
 	[COMMAND_SNAPSHOT] = {"snapshot", NULL, "show the numbers of all pools", NULL},
 	[COMMAND_CONNECTIONS] = {"connections", NULL, "show single connections", NULL},
+	[COMMAND_REPLAY] =
+		{"replay", "FILE",
+		 "show what a recording comes to (poolscoped --record); asks no daemon and needs no root",
+		 read_replay},
 };
 
 const char *arguments_command_text(enum command command)
@@ -121,6 +133,12 @@ static void parse_no_follow(struct line *l, const char *value)
 {
 	(void)value;
 	l->a.follow = false;
+}
+
+static void parse_partial(struct line *l, const char *value)
+{
+	(void)value;
+	l->a.partial = true;
 }
 
 static void parse_format(struct line *l, const char *value)
@@ -203,8 +221,9 @@ static const struct flag {
 	{"--no-follow", NULL, NULL, "attach: to the process itself, not to its descendants",
 	 ON(COMMAND_ATTACH), parse_no_follow},
 	{"--format", "table|json|prom|openmetrics", "table",
-	 "for people, or for programs; the last two are for snapshot only",
-	 ON(COMMAND_LIST) | ON(COMMAND_CHECK) | ON(COMMAND_SNAPSHOT) | ON(COMMAND_CONNECTIONS),
+	 "for people, or for programs; the last two are for snapshot and replay only",
+	 ON(COMMAND_LIST) | ON(COMMAND_CHECK) | ON(COMMAND_SNAPSHOT) | ON(COMMAND_CONNECTIONS) |
+		 ON(COMMAND_REPLAY),
 	 parse_format},
 	{"--watch", "[=SECONDS]", NULL,
 	 "snapshot: again every " WATCH_SECONDS
@@ -218,6 +237,9 @@ static const struct flag {
 	 "connections: at most so many, 1 to " STRINGIFY(QUERY_LIMIT_MAX) " (default " STRINGIFY(
 		 QUERY_LIMIT_DEFAULT) ")",
 	 ON(COMMAND_CONNECTIONS), parse_limit},
+	{"--partial", NULL, NULL,
+	 "replay: also a recording that ends early (the daemon was killed, its disk was full)",
+	 ON(COMMAND_REPLAY), parse_partial},
 	{"--version", NULL, NULL, "show the version and exit", ON_ALL, parse_version},
 	{"--help", NULL, NULL, "show this and exit", ON_ALL, parse_help},
 };
@@ -319,7 +341,7 @@ static void parse_word(struct line *l, const char *word)
 			i++;
 		if (i == COMMANDS)
 			refuse(l, NULL,
-			       "unknown command, expected attach, detach, list, check, snapshot or connections");
+			       "unknown command, expected attach, detach, list, check, snapshot, connections or replay");
 		l->a.command = (enum command)i;
 	} else if (l->words == 2 && commands[l->a.command].read) {
 		commands[l->a.command].read(l, word);
@@ -345,7 +367,8 @@ static void check_whole(struct line *l)
 	}
 	if (commands[a->command].read && l->words < 2)
 		refuse(l, commands[a->command].name, "expected %s", commands[a->command].arg);
-	else if (a->command != COMMAND_SNAPSHOT && a->format > FORMAT_JSON)
+	else if (a->command != COMMAND_SNAPSHOT && a->command != COMMAND_REPLAY &&
+		 a->format > FORMAT_JSON)
 		refuse(l, "--format", "%s is shown as table or json", commands[a->command].name);
 	else if (a->watch_s && a->format > FORMAT_JSON)
 		refuse(l, "--watch",

@@ -20,6 +20,7 @@ enum command {
 	COMMAND_CHECK,
 	COMMAND_SNAPSHOT,
 	COMMAND_CONNECTIONS,
+	COMMAND_REPLAY,
 	COMMANDS,
 };
 
@@ -31,6 +32,8 @@ struct arguments {
 	pid_t pid; /* 0: none */
 	const char *name; /* points into argv; NULL: none */
 	bool follow;
+	const char *file; /* of replay */
+	bool partial;
 	enum format format;
 	unsigned int watch_s; /* 0: once */
 	char query[ARGUMENTS_QUERY_MAX]; /* of connections, as the daemon reads it */

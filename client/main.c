@@ -11,6 +11,7 @@
 
 #include "arguments.h"
 #include "ask.h"
+#include "playback.h"
 #include "show.h"
 #include "util.h"
 #include "version.h"
@@ -19,10 +20,9 @@
 #define CLEAR_SCREEN "\033[H\033[2J"
 
 static show_fn *const shows[COMMANDS] = {
-	[COMMAND_LIST] = show_list,
-	[COMMAND_CHECK] = show_check,
-	[COMMAND_SNAPSHOT] = show_snapshot,
-	[COMMAND_CONNECTIONS] = show_connections,
+	[COMMAND_LIST] = show_list,	    [COMMAND_CHECK] = show_check,
+	[COMMAND_SNAPSHOT] = show_snapshot, [COMMAND_CONNECTIONS] = show_connections,
+	[COMMAND_REPLAY] = show_snapshot,
 };
 
 /* What the daemon calls the formats; a table is made here. */
@@ -75,13 +75,17 @@ static enum exit_code show(const struct arguments *a, const char *body)
 static enum exit_code run_once(const struct arguments *a, const json_t *request)
 {
 	_cleanup_free_ char *body = NULL;
-	char why[WHY_BYTES];
+	char why[WHY_BYTES] = "";
 	FILE *copy = a->format == FORMAT_TABLE ? NULL : stdout;
-	enum exit_code code = ask(a->socket, request, copy, &body, why, sizeof(why));
+	enum exit_code code;
 
-	if (code)
+	if (a->command == COMMAND_REPLAY)
+		code = playback(a, copy, &body, why, sizeof(why));
+	else
+		code = ask(a->socket, request, copy, &body, why, sizeof(why));
+	if (*why)
 		fprintf(stderr, "poolscope: %s: %s\n", arguments_command_text(a->command), why);
-	else if (body && shows[a->command])
+	if (!code && body && shows[a->command])
 		code = show(a, body);
 	if ((fflush(stdout) || ferror(stdout)) && !code) {
 		fprintf(stderr, "poolscope: cannot write: %s\n", strerror(errno));

@@ -96,6 +96,25 @@ static void snapshots_have_a_format_and_a_period(void **state)
 	assert_int_equal(ACCEPT("snapshot", "--format=openmetrics").format, FORMAT_OPENMETRICS);
 }
 
+static void a_replay_has_a_file_and_a_format(void **state)
+{
+	struct arguments a = ACCEPT("replay", "12");
+
+	(void)state;
+	assert_int_equal(a.command, COMMAND_REPLAY);
+	assert_string_equal(a.file, "12");
+	assert_int_equal(a.format, FORMAT_TABLE);
+	assert_false(a.partial);
+	a = ACCEPT("--partial", "replay", "a=b", "--format=openmetrics");
+	assert_string_equal(a.file, "a=b");
+	assert_int_equal(a.format, FORMAT_OPENMETRICS);
+	assert_true(a.partial);
+	REFUSE("replay: expected FILE", "replay");
+	REFUSE("replay: expected a file", "replay", "");
+	REFUSE("--watch: not for replay", "replay", "a", "--watch");
+	REFUSE("--partial: not for snapshot", "snapshot", "--partial");
+}
+
 static void what_chooses_connections_becomes_a_query(void **state)
 {
 	(void)state;
@@ -111,7 +130,7 @@ static void what_is_wrong_is_refused(void **state)
 
 	(void)state;
 	refuse_args("a command is missing", nothing);
-	REFUSE("unknown command, expected attach, detach, list, check, snapshot or connections",
+	REFUSE("unknown command, expected attach, detach, list, check, snapshot, connections or replay",
 	       "status");
 	REFUSE("unknown flag --pid=1", "--pid=1");
 	REFUSE("attach: expected PID[=NAME]", "attach");
@@ -163,6 +182,7 @@ static void help_knows_each_command_and_flag(void **state)
 		"\n  check\n        ",
 		"\n  snapshot\n        ",
 		"\n  connections\n        ",
+		"\n  replay FILE\n        ",
 		"\n  --socket=PATH\n        ",
 		" (default /run/poolscope/control.sock)\n",
 		"\n  --no-follow\n        ",
@@ -172,6 +192,7 @@ static void help_knows_each_command_and_flag(void **state)
 		"\n  --process=NAME\n        ",
 		"\n  --peer=ADDRESS|CIDR\n        ",
 		"\n  --limit=N\n        ",
+		"\n  --partial\n        ",
 		"\n  --version\n        ",
 		"\n  --help\n        ",
 		"\nexit codes:\n"
@@ -206,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commands_take_what_is_theirs),
 		cmocka_unit_test(snapshots_have_a_format_and_a_period),
+		cmocka_unit_test(a_replay_has_a_file_and_a_format),
 		cmocka_unit_test(what_chooses_connections_becomes_a_query),
 		cmocka_unit_test(what_is_wrong_is_refused),
 		cmocka_unit_test(long_values_are_refused),
