@@ -83,7 +83,7 @@ static enum exit_code run_once(const struct arguments *a, const json_t *request)
 		code = playback(a, copy, &body, why, sizeof(why));
 	else
 		code = ask(a->socket, request, copy, &body, why, sizeof(why));
-	if (*why)
+	if (code || (*why && a->command == COMMAND_REPLAY))
 		fprintf(stderr, "poolscope: %s: %s\n", arguments_command_text(a->command), why);
 	if (!code && body && shows[a->command])
 		code = show(a, body);

@@ -13,7 +13,7 @@
 #include "report.h"
 #include "util.h"
 
-#define PIECE_BYTES 65536
+#define PIECE_BYTES 16384
 
 /* The time of the recording's end. */
 static uint64_t realtime_ns(const struct replay_result *result)
@@ -23,14 +23,14 @@ static uint64_t realtime_ns(const struct replay_result *result)
 
 static int write_report(struct snapshot *snapshot, uint64_t at_realtime_ns, FILE *out)
 {
-	_cleanup_free_ char *piece = malloc(PIECE_BYTES);
+	char piece[PIECE_BYTES];
 	struct report *report;
-	ssize_t n = 0;
-	int err = piece ? report_open(&report, snapshot, at_realtime_ns) : -ENOMEM;
+	ssize_t n;
+	int err = report_open(&report, snapshot, at_realtime_ns);
 
 	if (err)
 		return err;
-	while ((n = report_read(report, piece, PIECE_BYTES)) > 0)
+	while ((n = report_read(report, piece, sizeof(piece))) > 0)
 		fwrite(piece, 1, (size_t)n, out);
 	report_close(report);
 	return n < 0 ? (int)n : 0;
