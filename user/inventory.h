@@ -29,6 +29,9 @@ int inventory_open(struct inventory **ret, struct probes *probes, struct connect
 		   void *arg);
 void inventory_close(struct inventory *inv);
 
+/* Before records are deleted: what has ended by now is known, and no tombstone of it is left. -EAGAIN: the ring was not drained. */
+int inventory_settle(struct inventory *inv);
+
 /* Takes one now. -EAGAIN: it stayed incomplete, and the next turn takes another. */
 int inventory_take(struct inventory *inv, enum inventory_cause cause, uint64_t now_ns);
 /* Takes one if it is due: at most one a second. 0 also if none was. */
