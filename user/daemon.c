@@ -133,6 +133,26 @@ static void report_recording(const struct daemon *d, int err)
 		log_error("the recording %s is given up: %s", d->recording_path, strerror(-err));
 }
 
+/* After targets were dropped. The mirror first: records of the new owners bear the ids of what it must have forgotten by then.
+ * Two drains, and the parked between them: then no tombstone of a connection that was over before is left. */
+static void release(struct daemon *d)
+{
+	int err;
+
+	connections_forget(d->connections);
+	scrape_forget(d->scrape, pools_sweep(d->pools));
+	err = inventory_settle(d->inventory);
+	if (!err)
+		err = targets_release(d->targets, daemon_drain, d);
+	if (!err && targets_count(d->targets))
+		err = inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns);
+	if (!err)
+		err = targets_forget(d->targets);
+	daemon_drain(d);
+	if (err && err != -EAGAIN) /* in a second again */
+		log_warn("cannot yet forget all of what was detached: %s", strerror(-err));
+}
+
 void daemon_tick(void *daemon)
 {
 	struct daemon *d = daemon;
@@ -149,6 +169,8 @@ void daemon_tick(void *daemon)
 	if (d->now_ns - d->last_second_ns < NSEC_PER_SEC)
 		return;
 	d->last_second_ns = d->now_ns;
+	if (targets_unreleased(d->targets))
+		release(d);
 	adopt_orphans(d);
 	report_wrongs(d);
 	report_losses(d);
@@ -405,6 +427,45 @@ static enum exit_code attach_targets(struct daemon *d, const struct options *opt
 		log_info("attached PID %d as %s", (int)targets_at(d->targets, i)->pid,
 			 targets_at(d->targets, i)->name);
 	return EXIT_OK;
+}
+
+enum exit_code daemon_attach(struct daemon *d, const struct target_spec *spec, bool follow,
+			     char *why, size_t why_size)
+{
+	int err = targets_attach(d->targets, spec, 1, follow, daemon_drain, d, why, why_size);
+	const struct target *target;
+
+	if (err) {
+		if (targets_unreleased(d->targets))
+			release(d);
+		return is_shortage(err) ? EXIT_RUNTIME : EXIT_TARGET;
+	}
+	target = targets_at(d->targets, targets_count(d->targets) - 1);
+	if (inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns))
+		log_warn("the first inventory of PID %d is incomplete; the next one follows",
+			 (int)target->pid);
+	log_info("attached PID %d as %s", (int)target->pid, target->name);
+	return EXIT_OK;
+}
+
+int daemon_detach(struct daemon *d, pid_t pid, const char *name, char *why, size_t why_size)
+{
+	size_t count;
+
+	daemon_drain(d);
+	count = targets_drop(d->targets, pid, name);
+	if (!count && name)
+		snprintf(why, why_size, "no target is named %s", name);
+	else if (!count)
+		snprintf(why, why_size, "PID %d is not attached", (int)pid);
+	if (!count)
+		return -ESRCH;
+	release(d);
+	if (name)
+		log_info("detached %s: %zu processes", name, count);
+	else
+		log_info("detached PID %d", (int)pid);
+	return 0;
 }
 
 static enum exit_code open_kernel(struct daemon *d, const struct options *options,

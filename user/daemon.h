@@ -14,6 +14,7 @@
 #include "options.h"
 #include "requests.h"
 #include "support.h"
+#include "targets.h"
 
 struct daemon;
 
@@ -25,6 +26,19 @@ struct daemon;
 enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 			   const struct support *support, char *why, size_t why_size);
 void daemon_close(struct daemon *d);
+
+/*
+ * Attaches one process to the running daemon; it takes no capability, and is allowed by the filter. On failure *why says why, and nothing
+ * of it stays. Blocks for some grace periods (tens of milliseconds) and a reading of the process' descriptors.
+ */
+enum exit_code daemon_attach(struct daemon *d, const struct target_spec *spec, bool follow,
+			     char *why, size_t why_size);
+/*
+ * Detaches the target with this PID or, with a name and pid 0, all of the name: with it go its series, if no other target has the
+ * name, and all that the kernel half holds of it. What another target holds as well stays, under that one. -ESRCH, told
+ * in `why`: there is none. Blocks as attaching does.
+ */
+int daemon_detach(struct daemon *d, pid_t pid, const char *name, char *why, size_t why_size);
 
 /* Ready to read when the ring is a quarter full. */
 int daemon_fd(const struct daemon *d);

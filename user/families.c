@@ -254,7 +254,7 @@ static char *render_listener(const struct families *x, const struct family *f, c
 	const struct exposition_listener *l = row;
 
 	p = put_head(p, x);
-	p = put_str(p, series_name_label(x->data->table, l->name));
+	p = put_str(p, x->data->names[l->name]->label);
 	p = put_str(p, ",server_port=\"");
 	p = l->server_port ? buf_put_u64(p, l->server_port) : put_str(p, "other");
 	return put_value(put(p, "\"} ", 3), field(row, f->offset));
@@ -266,7 +266,7 @@ static char *render_process(const struct families *x, const struct family *f, co
 	const struct exposition_process *process = row;
 
 	p = put_head(p, x);
-	p = put_str(p, series_name_label(x->data->table, process->name));
+	p = put_str(p, x->data->names[process->name]->label);
 	return put_value(put(p, "} ", 2), field(row, f->offset));
 }
 

@@ -82,7 +82,7 @@ struct rows {
 
 /* What there is to write; it may be written several times at once. */
 struct families_data {
-	const struct series_table *table; /* for the names */
+	const struct series_name *const *names; /* by index */
 	const struct histogram_bounds *bounds[2]; /* of handshake and accept wait; of lifetime */
 	struct rows rows[ROW_KINDS];
 };

@@ -132,6 +132,15 @@ static void drain(void *arg)
 	inv->drain(inv->arg);
 }
 
+int inventory_settle(struct inventory *inv)
+{
+	int err = drain_past(inv);
+
+	if (!err)
+		err = probes_parked(inv->probes, drain, on_parked, inv);
+	return err ? err : drain_past(inv);
+}
+
 static int take(struct inventory *inv, enum inventory_cause cause, bool all)
 {
 	int err = drain_past(inv);

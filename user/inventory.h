@@ -33,6 +33,9 @@ void inventory_close(struct inventory *inv);
 /* Where what it does to the mirror is written, too; stays the caller's. */
 void inventory_set_recording(struct inventory *inv, struct recording *recording);
 
+/* Before records are deleted: what has ended by now is known, and no tombstone of it is left. -EAGAIN: the ring was not drained. */
+int inventory_settle(struct inventory *inv);
+
 /* Takes one now. -EAGAIN: it stayed incomplete, and the next turn takes another. */
 int inventory_take(struct inventory *inv, enum inventory_cause cause, uint64_t now_ns);
 /* Takes one if it is due: at most one a second. 0 also if none was. */

@@ -95,7 +95,7 @@ static json_t *make_reasons(const uint64_t *counts, const char *const *reasons, 
 
 static const char *name_text(const struct families_data *data, uint16_t name)
 {
-	return series_name_text(data->table, name);
+	return data->names[name]->text;
 }
 
 static json_t *list_processes(const struct families_data *data)

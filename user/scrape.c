@@ -252,6 +252,12 @@ void scrape_tick(struct scrape *s, uint64_t now_ns)
 		forget_snapshot(s);
 }
 
+void scrape_forget(struct scrape *s, uint64_t names)
+{
+	forget_snapshot(s);
+	listeners_forget(s->listeners, names);
+}
+
 /* One exposition under way. */
 struct body {
 	struct scrape *scrape;

@@ -42,6 +42,9 @@ void scrape_read(struct scrape *s);
 /* Gives back the memory of a snapshot that is too old to be shared. Call it on a timer. */
 void scrape_tick(struct scrape *s, uint64_t now_ns);
 
+/* The names of these indices (bit by index) are free again: nothing of them is shown any more, but by bodies under way. */
+void scrape_forget(struct scrape *s, uint64_t names);
+
 /* What the endpoint counts: shown from now on; it stays the caller's. NULL: not any more. */
 void scrape_set_requests(struct scrape *s, const struct requests *requests);
 /* How a load of the configuration went, and when (since 1970); at scrape_open() the first one has succeeded. */
