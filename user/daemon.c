@@ -139,6 +139,7 @@ static void release(struct daemon *d)
 {
 	int err;
 
+	recording_mark(d->recording, RECORDING_FORGET);
 	connections_forget(d->connections);
 	scrape_forget(d->scrape, pools_sweep(d->pools));
 	err = inventory_settle(d->inventory);

@@ -492,6 +492,11 @@ void recording_owner(struct recording *r, uint32_t owner, const char *name)
 	put(r, RECORDING_OWNER, &owner, sizeof(owner), name, strlen(name));
 }
 
+void recording_owner_dropped(struct recording *r, uint32_t owner)
+{
+	put(r, RECORDING_OWNER_DROPPED, &owner, sizeof(owner), NULL, 0);
+}
+
 void recording_listener(struct recording *r, const struct ps_listener_row *row)
 {
 	put(r, RECORDING_LISTENER, row, sizeof(*row), NULL, 0);

@@ -34,6 +34,8 @@ enum recording_kind {
 	RECORDING_ORPHANS, /* connections_orphan_owners() [u32: at most so many] */
 	RECORDING_EXPIRE, /* pools_expire() [u32 slots] */
 	RECORDING_OWNER, /* pools_add_owner() [u32 id, the name without NUL] */
+	RECORDING_OWNER_DROPPED, /* pools_drop_owner() [u32 id] */
+	RECORDING_FORGET, /* connections_forget(), pools_sweep(), and listeners_forget() with what that returned */
 	RECORDING_LISTENERS_BEGIN, /* listeners_begin() */
 	RECORDING_LISTENER, /* listeners_add() [struct ps_listener_row] */
 	RECORDING_LISTENERS_END, /* listeners_end() */
@@ -108,6 +110,7 @@ void recording_parked(struct recording *r, const struct ps_record *record);
 void recording_orphans(struct recording *r, uint32_t max);
 void recording_expire(struct recording *r, uint32_t slots);
 void recording_owner(struct recording *r, uint32_t owner, const char *name);
+void recording_owner_dropped(struct recording *r, uint32_t owner);
 void recording_listener(struct recording *r, const struct ps_listener_row *row);
 void recording_queued(struct recording *r, const uint64_t *cookies, size_t count);
 void recording_processes(struct recording *r, const struct recording_processes *rows, size_t count);

@@ -137,6 +137,31 @@ static bool do_owner(struct replay *r, size_t size)
 	return true;
 }
 
+static bool do_owner_dropped(struct replay *r, size_t size)
+{
+	(void)size;
+	if (pools_owner_name(r->pools, payload_u32(r)) < 0)
+		return refuse(r, "the end of no target");
+	pools_drop_owner(r->pools, payload_u32(r));
+	return true;
+}
+
+static bool do_forget(struct replay *r, size_t size)
+{
+	size_t kept = 0;
+	uint64_t names;
+
+	(void)size;
+	connections_forget(r->connections);
+	names = pools_sweep(r->pools);
+	listeners_forget(r->listeners, names);
+	for (size_t i = 0; i < r->process_count; i++)
+		if (!(names >> r->processes[i].name & 1))
+			r->processes[kept++] = r->processes[i];
+	r->process_count = kept;
+	return true;
+}
+
 static bool do_listeners_begin(struct replay *r, size_t size)
 {
 	(void)size;
@@ -186,7 +211,8 @@ static bool do_processes(struct replay *r, size_t size)
 
 	memcpy(rows, r->payload, size);
 	for (size_t i = 0; i < count; i++)
-		if (rows[i].name >= series_names(pools_series(r->pools)))
+		if (rows[i].name >= series_names(pools_series(r->pools)) ||
+		    !series_name_text(pools_series(r->pools), (uint16_t)rows[i].name))
 			return refuse(r, "processes of no target");
 	for (size_t i = 0; i < count; i++)
 		r->processes[i] = (struct exposition_process){.name = (uint16_t)rows[i].name,
@@ -226,6 +252,8 @@ static const struct kind {
 	[RECORDING_ORPHANS] = {do_orphans, EXACTLY(uint32_t)},
 	[RECORDING_EXPIRE] = {do_expire, EXACTLY(uint32_t)},
 	[RECORDING_OWNER] = {do_owner, sizeof(uint32_t), sizeof(uint32_t) + SERIES_NAME_MAX, 1},
+	[RECORDING_OWNER_DROPPED] = {do_owner_dropped, EXACTLY(uint32_t)},
+	[RECORDING_FORGET] = {do_forget, NONE},
 	[RECORDING_LISTENERS_BEGIN] = {do_listeners_begin, NONE},
 	[RECORDING_LISTENER] = {do_listener, EXACTLY(struct ps_listener_row)},
 	[RECORDING_LISTENERS_END] = {do_listeners_end, NONE},

@@ -312,6 +312,7 @@ static void disown(struct targets *t, const struct target *target)
 {
 	t->unreleased = true;
 	probes_owner_drop(t->probes, target->id);
+	recording_owner_dropped(t->recording, target->id);
 	pools_drop_owner(t->pools, target->id);
 }
 

@@ -204,6 +204,7 @@ static void each_call_is_one_frame(void **state)
 	recording_orphans(r, 16);
 	recording_expire(r, 256);
 	recording_owner(r, 2, "a name");
+	recording_owner_dropped(r, 3);
 	recording_listener(r, &row);
 	recording_processes(r, processes, 2);
 	recording_counters(r, &counters);
@@ -226,6 +227,8 @@ static void each_call_is_one_frame(void **state)
 	assert_int_equal(next_frame(f, RECORDING_OWNER, &p), 10);
 	assert_int_equal(p.u32[0], 2);
 	assert_memory_equal(p.text + 4, "a name", 6);
+	assert_int_equal(next_frame(f, RECORDING_OWNER_DROPPED, &p), 4);
+	assert_int_equal(p.u32[0], 3);
 	assert_int_equal(next_frame(f, RECORDING_LISTENER, &p), sizeof(row));
 	assert_memory_equal(&p.row, &row, sizeof(row));
 	assert_int_equal(next_frame(f, RECORDING_PROCESSES, &p), sizeof(processes));
@@ -233,7 +236,7 @@ static void each_call_is_one_frame(void **state)
 	assert_int_equal(next_frame(f, RECORDING_COUNTERS, &p), sizeof(counters));
 	assert_memory_equal(&p.counters, &counters, sizeof(counters));
 	assert_int_equal(next_frame(f, RECORDING_END, &p), 8);
-	assert_int_equal(p.u64[0], 11);
+	assert_int_equal(p.u64[0], 12);
 	assert_int_equal(fgetc(f), EOF);
 	fclose(f);
 }

@@ -23,16 +23,18 @@ struct file {
 	size_t size;
 };
 
-static struct file file_of(uint64_t connections)
+static struct file frames_of(uint64_t connections, void (*write_more)(struct recording *r))
 {
 	struct recording_header header = tape_header();
-	struct file f = {};
 	struct recording *r;
+	struct file f = {};
 	FILE *tmp = tmpfile();
 
 	assert_non_null(tmp);
 	assert_int_equal(recording_open_fd(&r, dup(fileno(tmp)), &header), 0);
 	tape_write(r, connections);
+	if (write_more)
+		write_more(r);
 	assert_int_equal(recording_close(r), 0);
 	fseek(tmp, 0, SEEK_END);
 	f.size = (size_t)ftell(tmp);
@@ -41,6 +43,11 @@ static struct file file_of(uint64_t connections)
 	assert_int_equal(fread(f.data, 1, f.size, tmp), f.size);
 	fclose(tmp);
 	return f;
+}
+
+static struct file file_of(uint64_t connections)
+{
+	return frames_of(connections, NULL);
 }
 
 /* Replays these bytes; *ret_text (free it) is what was printed. */
@@ -177,6 +184,30 @@ static size_t header_end(const struct file *f)
 
 	assert_non_null(end);
 	return (size_t)(end - f->data) + 2;
+}
+
+/* The only target goes, and the next one takes the place of its name, which the last reading still had. */
+static void write_detach(struct recording *r)
+{
+	recording_owner(r, 2, "other");
+	recording_owner_dropped(r, 1);
+	recording_mark(r, RECORDING_FORGET);
+}
+
+static void a_detached_target_leaves_nothing(void **state)
+{
+	struct file f = frames_of(10000, write_detach);
+	struct replay_result result;
+	char why[WHY_BYTES], *text;
+
+	(void)state;
+	assert_int_equal(replay(f.data, f.size, false, &result, &text, why), 0);
+	assert_int_equal(result.wrongs, 0);
+	assert_null(strstr(text, TAPE_NAME));
+	assert_non_null(strstr(text, "process=\"other\""));
+	assert_int_equal(value(text, "poolscope_events_total", ""), TAPE_RECORDS * 10000);
+	free(text);
+	free(f.data);
 }
 
 static void a_file_cut_anywhere_is_refused_at_the_frame_that_is_cut(void **state)
@@ -372,6 +403,7 @@ static void a_frame_that_cannot_be_is_refused_where_it_begins(void **state)
 		{RECORDING_OWNER, bad_name, 8, "not a process name"},
 		{RECORDING_OWNER, no_name, 4, "not a process name"},
 		{RECORDING_OWNER, same_owner, 5, "a target that cannot be"},
+		{RECORDING_OWNER_DROPPED, no_name, 4, "the end of no target"},
 		{RECORDING_PROCESSES, stranger, 8, "processes of no target"},
 		{RECORDING_LISTENER, &row, sizeof(row), "a listener of no target"},
 		{RECORDING_END, far_end, 8, "frames are missing before the end"},
@@ -500,6 +532,7 @@ int main(void)
 		cmocka_unit_test(a_recording_comes_to_what_was_recorded),
 		cmocka_unit_test(the_same_file_gives_the_same_bytes),
 		cmocka_unit_test(nothing_of_a_running_daemon_is_shown),
+		cmocka_unit_test(a_detached_target_leaves_nothing),
 		cmocka_unit_test(a_file_cut_anywhere_is_refused_at_the_frame_that_is_cut),
 		cmocka_unit_test(what_is_left_of_a_cut_file_can_be_had),
 		cmocka_unit_test(a_foreign_file_is_refused),
