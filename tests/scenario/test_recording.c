@@ -28,7 +28,7 @@
 #define OPENMETRICS "Accept: application/openmetrics-text; version=1.0.0\r\n"
 
 /* Where the recording is made; also for the daemon's child before exec. */
-static char directory[64], empty[96], recording[96];
+static char directory[64], empty[96], recording[96], control[96];
 
 static int setup(void **state)
 {
@@ -37,6 +37,7 @@ static int setup(void **state)
 		return -1;
 	snprintf(empty, sizeof(empty), "%s/empty", directory);
 	snprintf(recording, sizeof(recording), "%s/recording", directory);
+	snprintf(control, sizeof(control), "%s/control", directory);
 	if (mkdir(empty, 0755))
 		return -1;
 	return scene_setup(state);
@@ -47,6 +48,7 @@ static int teardown(void **state)
 	int err = scene_teardown(state);
 
 	unlink(recording);
+	unlink(control);
 	rmdir(empty);
 	return rmdir(directory) || err ? -1 : 0;
 }
@@ -300,6 +302,48 @@ static void what_was_made_good_replays_byte_for_byte(void **state)
 	free(text);
 }
 
+static void tell_daemon(const char *command, const char *what)
+{
+	const char *client = getenv("POOLSCOPE");
+	const char *const argv[] = {
+		client ? client : "build/poolscope", "--socket", control, command, what, NULL};
+
+	assert_int_equal(process_run(argv, NULL, 10000, NULL, NULL), 0);
+}
+
+/* Names come, go and come back, connections are open meanwhile, and the last to go is shown by no reading. */
+static void targets_that_come_and_go_replay_byte_for_byte(void **state)
+{
+	struct scene *s = *state;
+	struct storm storm = {.shared = traffic_shared()};
+	const int count = traffic_volume(500);
+	char flag[128], socket_flag[128], what[64], from[16], *text;
+
+	storm.server = scene_actor(s, "server");
+	storm.client = scene_actor(s, "client");
+	snprintf(socket_flag, sizeof(socket_flag), "--control.socket=%s", control);
+	scene_observe(s, record_flag(flag), socket_flag, "--reconcile-interval=1h", NULL);
+	storm.port = scene_listen(storm.server, SCENE_BACKLOG, &storm.listener);
+	act(storm.client, step_hold, .host = HOST, .port = storm.port, .count = 5);
+	act(storm.server, step_hold_accepted, .fd = storm.listener, .count = 5);
+	for (unsigned int i = 0; i < 5; i++) {
+		traffic_address("127.0.55.1", i * PEERS, from);
+		snprintf(what, sizeof(what), "%d", storm.client->pid);
+		tell_daemon("detach", what);
+		snprintf(what, sizeof(what), "%d=client%u", storm.client->pid, i % 2);
+		tell_daemon("attach", what);
+		storm_run(&storm, from, count);
+		free(scrape_engine(s, ""));
+	}
+	tell_daemon("detach", "server");
+	text = scrape_quiet(s, "");
+	assert_null(strstr(text, "server\""));
+	assert_int_equal(scene_count(text, "attempts", "client0", "outbound"), count);
+	poolscoped_stop(&s->daemon);
+	expect_same(text, EXPOSITION_TEXT);
+	free(text);
+}
+
 /* Nobody has scraped it. */
 static void the_end_is_a_reading(void **state)
 {
@@ -418,6 +462,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		recording_test(a_recorded_storm_replays_byte_for_byte),
 		recording_test(what_was_made_good_replays_byte_for_byte),
+		recording_test(targets_that_come_and_go_replay_byte_for_byte),
 		recording_test(the_end_is_a_reading),
 		recording_test(what_a_killed_daemon_recorded_is_refused_unless_asked_for),
 		recording_test(a_full_disk_loses_the_recording_and_never_the_daemon),
