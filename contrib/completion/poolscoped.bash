@@ -23,6 +23,7 @@ _poolscoped_flags=(
 	'--ring-size=BYTES'
 	'--reconcile-interval=DURATION'
 	'--probe-stats'
+	'--record=FILE'
 	'--buckets.handshake=SECONDS[,…]'
 	'--buckets.lifetime=SECONDS[,…]'
 	'--log.level=error|warn|info|debug'
