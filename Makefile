@@ -112,12 +112,14 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 # mode:source:where, without DESTDIR
 installed := \
 	755:build/poolscoped:$(BINDIR)/poolscoped \
+	755:build/poolscope:$(BINDIR)/poolscope \
 	644:contrib/poolscoped.service:$(UNITDIR)/poolscoped.service \
 	644:docs/man/poolscoped.8:$(MANDIR)/man8/poolscoped.8 \
-	644:contrib/completion/poolscoped.bash:$(COMPLETIONDIR)/poolscoped \
-	$(foreach file,LICENSE CHANGELOG.md contrib/remote.conf $(wildcard docs/*.md),644:$(file):$(DOCDIR)/$(file))
+	644:docs/man/poolscope.1:$(MANDIR)/man1/poolscope.1 \
+	$(foreach program,poolscoped poolscope,644:contrib/completion/poolscope.bash:$(COMPLETIONDIR)/$(program)) \
+	$(foreach file,LICENSE CHANGELOG.md contrib/remote.conf $(wildcard docs/*.md docs/*.json),644:$(file):$(DOCDIR)/$(file))
 # Its texts that name another installed file.
-installed_naming := $(filter %.service %.8 %.conf,$(installed))
+installed_naming := $(filter %.service %.1 %.8 %.conf,$(installed))
 
 # ---- sources ---------------------------------------------------------------------------------------------------------
 
