@@ -42,6 +42,7 @@ _poolscope_words=(
 	'check'
 	'snapshot'
 	'connections'
+	'replay FILE'
 	'--socket=PATH'
 	'--no-follow'
 	'--format=table|json|prom|openmetrics'
@@ -49,6 +50,7 @@ _poolscope_words=(
 	'--process=NAME'
 	'--peer=ADDRESS|CIDR'
 	'--limit=N'
+	'--partial'
 	'--version'
 	'--help'
 )
