@@ -55,9 +55,10 @@ static void reload(struct program *p)
 			  (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec);
 	if (err)
 		log_error("cannot reload, going on with what was read before: %s", why);
+	else if (p->options->token_file_count && p->options->cert_file)
+		log_info("reloaded tokens, certificate and key");
 	else if (p->options->token_file_count || p->options->cert_file)
-		log_info("reloaded%s%s", p->options->token_file_count ? " tokens" : "",
-			 p->options->cert_file ? " certificate and key" : "");
+		log_info("reloaded %s", p->options->cert_file ? "certificate and key" : "tokens");
 	else
 		log_info("nothing to reload: neither tokens nor a certificate are in use");
 	notify_ready(p->notify);
