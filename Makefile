@@ -2,6 +2,7 @@
 #
 # The whole build; outputs go to build/ and nowhere else. New files in bpf/, user/ and tests/ are found by themselves:
 #   user/*.c                        build/libpoolscope.a (all but main.c), build/poolscoped
+#   client/*.c                      build/libclient.a (all but main.c), build/poolscope
 #   tests/LANE/test_*.c             build/tests/LANE/test_*; unit tests a second time under build/asan (ASan + UBSan)
 #   tests/fuzz/fuzz_*.c             build/asan/tests/fuzz/fuzz_* (feeds the corpus), build/fuzz/tests/fuzz/fuzz_* (libFuzzer)
 #   tests/lib/*.c, tests/LANE/*.c   what is no program of its own is shared by all test programs
@@ -81,7 +82,7 @@ machine := $(shell uname -m)
 bpf_arch := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(machine)))
 werror := $(if $(filter true 1,$(CI) $(WERROR)),-Werror)
 
-cppflags := -D_GNU_SOURCE -iquote include -iquote user -iquote build
+cppflags := -D_GNU_SOURCE -iquote include -iquote user -iquote client -iquote build
 test_cppflags := -iquote tests/lib -iquote tests/scenario -iquote tests/kernel
 cflags := -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wunused \
 	-Werror=unused-function $(werror)
@@ -111,17 +112,20 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 # mode:source:where, without DESTDIR
 installed := \
 	755:build/poolscoped:$(BINDIR)/poolscoped \
+	755:build/poolscope:$(BINDIR)/poolscope \
 	644:contrib/poolscoped.service:$(UNITDIR)/poolscoped.service \
 	644:docs/man/poolscoped.8:$(MANDIR)/man8/poolscoped.8 \
-	644:contrib/completion/poolscoped.bash:$(COMPLETIONDIR)/poolscoped \
-	$(foreach file,LICENSE CHANGELOG.md contrib/remote.conf $(wildcard docs/*.md),644:$(file):$(DOCDIR)/$(file))
+	644:docs/man/poolscope.1:$(MANDIR)/man1/poolscope.1 \
+	$(foreach program,poolscoped poolscope,644:contrib/completion/poolscope.bash:$(COMPLETIONDIR)/$(program)) \
+	$(foreach file,LICENSE CHANGELOG.md contrib/remote.conf $(wildcard docs/*.md docs/*.json),644:$(file):$(DOCDIR)/$(file))
 # Its texts that name another installed file.
-installed_naming := $(filter %.service %.8 %.conf,$(installed))
+installed_naming := $(filter %.service %.1 %.8 %.conf,$(installed))
 
 # ---- sources ---------------------------------------------------------------------------------------------------------
 
 lanes := unit kernel scenario real vm
 modules := $(filter-out user/main.c,$(wildcard user/*.c))
+client_modules := $(filter-out client/main.c,$(wildcard client/*.c))
 test_sources := $(foreach lane,$(lanes),$(wildcard tests/$(lane)/test_*.c))
 bench_sources := $(wildcard tests/bench/bench_*.c)
 test_lib_sources := $(wildcard tests/lib/*.c) \
@@ -139,7 +143,7 @@ model_sources := $(wildcard tests/model/*.c)
 demo := $(if $(wildcard contrib/demo/demo.c),build/demo)
 
 .PHONY: all
-all: build/poolscoped ## build build/poolscoped (the default)
+all: build/poolscoped build/poolscope ## build both programs (the default)
 
 # ---- the kernel half -------------------------------------------------------------------------------------------------
 
@@ -190,6 +194,10 @@ build/asan/libpoolscope.a: $(modules:%.c=build/asan/%.o)
 	$(call quiet,AR,$@)$(archive)
 build/fuzz/libpoolscope.a: $(modules:%.c=build/fuzz/%.o)
 	$(call quiet,AR,$@)$(archive)
+build/libclient.a: $(client_modules:%.c=build/%.o)
+	$(call quiet,AR,$@)$(archive)
+build/asan/libclient.a: $(client_modules:%.c=build/asan/%.o)
+	$(call quiet,AR,$@)$(archive)
 build/libtest.a: $(test_lib_sources:%.c=build/%.o)
 	@mkdir -p $(@D)
 	$(call quiet,AR,$@)$(archive)
@@ -200,16 +208,19 @@ build/asan/libtest.a: $(test_lib_sources:%.c=build/asan/%.o)
 build/poolscoped: build/user/main.o build/libpoolscope.a
 	$(call quiet,LD,$@)$(link) $(libs) $(LDLIBS)
 
+build/poolscope: build/client/main.o build/libclient.a build/libpoolscope.a
+	$(call quiet,LD,$@)$(link) -ljansson -lm $(LDLIBS)
+
 build/demo: build/contrib/demo/demo.o
 	$(call quiet,LD,$@)$(link) $(LDLIBS)
 
 build/model: $(model_sources:%.c=build/%.o)
 	$(call quiet,LD,$@)$(link) $(LDLIBS)
 
-build/tests/%: build/tests/%.o build/libtest.a build/libpoolscope.a
+build/tests/%: build/tests/%.o build/libtest.a build/libclient.a build/libpoolscope.a
 	$(call quiet,LD,$@)$(link) -lcmocka $(libs) $(LDLIBS)
 
-build/asan/tests/%: build/asan/tests/%.o build/asan/libtest.a build/asan/libpoolscope.a
+build/asan/tests/%: build/asan/tests/%.o build/asan/libtest.a build/asan/libclient.a build/asan/libpoolscope.a
 	$(call quiet,LD,$@)$(link) $(sanitize) -lcmocka $(libs) $(LDLIBS)
 
 build/asan/tests/fuzz/%: build/asan/tests/fuzz/%.o build/asan/tests/fuzz/replay.o build/asan/libpoolscope.a
@@ -218,7 +229,7 @@ build/asan/tests/fuzz/%: build/asan/tests/fuzz/%.o build/asan/tests/fuzz/replay.
 build/fuzz/tests/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libpoolscope.a
 	$(call quiet,LD,$@)$(CLANG) $(fuzz_cflags) -fsanitize=fuzzer -pie -Wl,--as-needed -o $@ $^ $(libs)
 
-objects := $(patsubst %.c,%.o,$(modules) user/main.c $(test_sources) $(bench_sources) $(test_lib_sources) $(model_sources) \
+objects := $(patsubst %.c,%.o,$(modules) user/main.c $(client_modules) client/main.c $(test_sources) $(bench_sources) $(test_lib_sources) $(model_sources) \
 	$(fuzz_sources) tests/fuzz/replay.c)
 .SECONDARY: $(objects:%=build/%) $(objects:%=build/asan/%) $(objects:%=build/fuzz/%)
 -include $(objects:%.o=build/%.d) $(objects:%.o=build/asan/%.d) $(objects:%.o=build/fuzz/%.d) build/contrib/demo/demo.d build/poolscope.bpf.d
@@ -242,23 +253,23 @@ run: need-root build/poolscoped $(demo) tracefs ## run it: PID=1234 attaches to 
 		bash contrib/demo/run.sh
 
 .PHONY: test unit lint ext
-test: deps-test build/poolscoped $(test_programs) $(replay_programs) $(demo) tracefs $(if $(root),ext) ## everything that can run here
+test: deps-test build/poolscoped build/poolscope $(test_programs) $(replay_programs) $(demo) tracefs $(if $(root),ext) ## everything that can run here
 	@tests/run
 
 unit: $(unit_programs) ## the unit tests alone, quick, without root
 	@tests/run --lane unit
 
-lint: deps-test build/poolscoped ## style, include graph, static analysis, hardening
+lint: deps-test build/poolscoped build/poolscope ## style, include graph, static analysis, hardening
 	@tests/run --lane lint
 
 ext: deps-test ## servers for the tests, unpacked into build/ext and not installed
 	@tests/ext build/ext
 
 .PHONY: test-vm verify-report
-test-vm: deps-vm build/poolscoped $(guest_programs) ## kernel tests and scenarios on other kernels, in guests: KERNELS=6.12
+test-vm: deps-vm build/poolscoped build/poolscope $(guest_programs) ## kernel tests and scenarios on other kernels, in guests: KERNELS=6.12
 	@tests/vm/run $(KERNELS)
 
-verify-report: deps-vm build/poolscoped $(guest_programs) tracefs ## build/verify-report.txt: what the verifier processes (root)
+verify-report: deps-vm build/poolscoped build/poolscope $(guest_programs) tracefs ## build/verify-report.txt: what the verifier processes (root)
 	@tests/vm/run --verify $(KERNELS)
 
 # FUZZ_SECONDS each, beginning with the corpus; what is new is kept in build/fuzz/corpus, what breaks in build/fuzz.

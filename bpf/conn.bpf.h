@@ -379,12 +379,48 @@ static __always_inline bool conn_is_met(int state)
 }
 
 /*
+ * Takes a connection whose owner has been detached. What was accepted goes on under its id and version: the reader may know
+ * it as another target's already, by the accept fallback. All else is met anew, as if it had never had a record.
+ */
+static __always_inline void conn_take_over(struct sock *sk, struct ps_value *v, __u32 owner,
+					   bool queued)
+{
+	struct ps_record *r = &v->record;
+	struct conn_slot slot = {};
+	struct conn_seen s = {};
+	bool fresh = false;
+	__u8 direction;
+
+	conn_see_tuple(sk, &s);
+	slot = conn_reserve();
+	bpf_spin_lock(&v->lock);
+	direction = r->direction;
+	if (r->phase == PS_PHASE_ENDED || !owner_is_gone(r->owner)) {
+		/* meanwhile it has ended, or was accepted by a target */
+	} else if (direction == PS_INBOUND && !queued) {
+		if (r->phase == PS_PHASE_ESTABLISHED)
+			r->flags |= PS_HANDED;
+		r->owner = owner;
+		r->version++;
+		fresh = r->phase != PS_PHASE_NONE && conn_copy(v, slot);
+	} else {
+		r->version = 0; /* keeps the id: the reader has forgotten all that bears it */
+		conn_clear(v, sk, owner);
+		r->direction = direction;
+		v->adopting = 1;
+		fresh = conn_meet(v, sk, &s) && conn_copy(v, slot);
+	}
+	bpf_spin_unlock(&v->lock);
+	conn_submit(v, slot, fresh);
+}
+
+/*
  * Takes a socket without a record: one in a target's descriptor table or accept queue, or accepted by a target from a
  * stranger's listener. A transition may come at any time: the record is made without a phase, and the hold that fills it reads
  * the state. A transition that came first has filled it; one whose program ran before the record was made, and whose
  * state is stored after it was filled, is healed by the inventory that follows every adoption.
  */
-static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
+static __always_inline void conn_adopt(struct sock *sk, __u32 owner, bool queued)
 {
 	struct ps_value init = {.adopting = 1}, *v;
 	struct conn_slot slot = {};
@@ -394,6 +430,10 @@ static __always_inline void conn_adopt(struct sock *sk, __u32 owner)
 	if (!conn_is_met(sk->__sk_common.skc_state))
 		return;
 	v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+	if (v && v->self == (__u64)sk && owner_is_gone(v->record.owner)) {
+		conn_take_over(sk, v, owner, queued);
+		return;
+	}
 	if (v &&
 	    (v->self != (__u64)sk || v->record.phase != PS_PHASE_NONE || v->record.birth_owner))
 		return; /* it keeps its owner */
@@ -438,7 +478,7 @@ static __always_inline void conn_accept(struct sock *sk)
 	v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
 	if (!v) {
 		if (owner)
-			conn_adopt(sk, owner);
+			conn_adopt(sk, owner, false);
 		return;
 	}
 	r = &v->record;
@@ -493,9 +533,13 @@ static __always_inline void listener_tag(struct sock *sk, __u32 owner, bool firs
 {
 	struct ps_listener init = {.owner = owner, .dropped_before = sk->sk_drops.counter};
 	struct ps_value *v, value = {};
+	struct ps_listener *l;
 
-	if (!bpf_sk_storage_get(&ps_listeners, sk, &init, BPF_SK_STORAGE_GET_F_CREATE) && first)
+	l = bpf_sk_storage_get(&ps_listeners, sk, &init, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!l && first)
 		count_refusal(PS_REFUSAL_MEMORY);
+	if (l && owner_is_gone(l->owner))
+		*l = init;
 	if (!listener_may_bear(sk, first))
 		return;
 	ps_ports[sk->__sk_common.skc_num] = 1;
@@ -508,7 +552,7 @@ static __always_inline void listener_tag(struct sock *sk, __u32 owner, bool firs
 			count_refusal(PS_REFUSAL_MEMORY);
 		return;
 	}
-	if (v->record.phase != PS_PHASE_NONE || !v->record.owner)
+	if (v->record.phase != PS_PHASE_NONE || !owner_is_present(v->record.owner))
 		conn_recycle(sk, v, owner);
 }
 

@@ -35,7 +35,7 @@ static long queue_step(__u32 index, struct queue_walk *w)
 	if (!sk)
 		return 0;
 	if (w->owner) {
-		conn_adopt(sk, w->owner);
+		conn_adopt(sk, w->owner, true);
 		return 0;
 	}
 	cookie = sk->__sk_common.skc_cookie.counter;
@@ -82,7 +82,7 @@ static __always_inline void adopt_file(struct bpf_iter__task_file *ctx)
 		return;
 	if (sk->__sk_common.skc_state != TCP_LISTEN) {
 		if (ps_adopt_pass == 2)
-			conn_adopt(sk, owner);
+			conn_adopt(sk, owner, false);
 		return;
 	}
 	listener_tag(sk, owner, true);
@@ -90,7 +90,7 @@ static __always_inline void adopt_file(struct bpf_iter__task_file *ctx)
 		queue_walk(sk, ctx->meta->seq, owner);
 }
 
-/* iter/bpf_sk_storage_map over ps_listeners. */
+/* iter/bpf_sk_storage_map over ps_listeners. Forgets those whose target has been detached. */
 static __always_inline void list_listener(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	struct ps_listener *l = ctx->value;
@@ -102,11 +102,17 @@ static __always_inline void list_listener(struct bpf_iter__bpf_sk_storage_map *c
 
 	if (!sk || !l)
 		return;
+	if (!owner_is_present(l->owner)) {
+		ps_ports[sk->__sk_common.skc_num] = 0;
+		bpf_sk_storage_delete(&ps_listeners, sk);
+		return;
+	}
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || sk->__sk_common.skc_state != TCP_LISTEN)
 		return;
 	if (bpf_sk_storage_get(&ps_records, sk, 0, 0))
 		listener_may_bear(sk, true);
+	ps_ports[sk->__sk_common.skc_num] = 1; /* a forgotten one may have had it, too */
 	row.cookie = bpf_get_socket_cookie(sk);
 	row.owner = l->owner;
 	row.dropped = sk->sk_drops.counter - l->dropped_before;
@@ -117,6 +123,23 @@ static __always_inline void list_listener(struct bpf_iter__bpf_sk_storage_map *c
 	bpf_seq_write(seq, &row, sizeof(row));
 	queue_walk(sk, seq, 0);
 	bpf_seq_write(seq, &end, sizeof(end));
+}
+
+/*
+ * iter/bpf_sk_storage_map over the records: deletes those that concern detached targets only. One of whom nobody was ever the
+ * owner stays: it keeps the count of its socket's lives.
+ */
+static __always_inline void forget_record(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct ps_value *v = ctx->value;
+	struct sock *sk = ctx->sk;
+
+	if (!sk || !v || !v->record.birth_owner)
+		return;
+	if (owner_is_present(v->record.birth_owner) || owner_is_present(v->record.owner))
+		return;
+	if (!bpf_sk_storage_delete(&ps_records, sk))
+		ps_forgotten++;
 }
 
 static __always_inline void list_task(struct bpf_iter__task *ctx)

@@ -125,7 +125,12 @@ __u32 ps_inventory_young = 0;
 __u32 ps_list_budget = 0;
 /* The adoption pass under way: 1 tags listeners only, 2 takes everything. */
 __u32 ps_adopt_pass = 0;
-/* By port: 1 if a listener of a target has been seen there. What is accepted elsewhere by strangers is none of ours. */
+/* By owner, one bit each: set while it is a target. What programs that run at the moment of a detachment still do for the owner
+ * is over after a grace period. */
+__u8 ps_owners[PS_OWNERS / 8] = {};
+/* Records that the last walk of ps_forget deleted. */
+__u32 ps_forgotten = 0;
+/* By port: 1 if a listener of a target has been seen there; 0 again when its target is detached. What is accepted elsewhere by strangers is none of ours. */
 __u8 ps_ports[65536] = {};
 
 static __always_inline struct ps_counters *counters(void)

@@ -238,6 +238,13 @@ int ps_inventory(struct bpf_iter__bpf_sk_storage_map *ctx)
 	return 0;
 }
 
+SEC("iter/bpf_sk_storage_map")
+int ps_forget(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	forget_record(ctx);
+	return 0;
+}
+
 SEC("iter/task")
 int ps_list_tasks(struct bpf_iter__task *ctx)
 {

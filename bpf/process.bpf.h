@@ -7,12 +7,23 @@
 
 #include "maps.bpf.h"
 
+static __always_inline bool owner_is_present(__u32 owner)
+{
+	return ps_owners[(owner & (PS_OWNERS - 1)) / 8] >> (owner & 7) & 1;
+}
+
+/* It was a target, and has been detached. */
+static __always_inline bool owner_is_gone(__u32 owner)
+{
+	return owner && !owner_is_present(owner);
+}
+
 /* Target of a process, 0 if it is none of ours. */
 static __always_inline __u32 process_owner(__u32 tgid)
 {
 	struct ps_process *p = bpf_map_lookup_elem(&ps_processes, &tgid);
 
-	return p ? p->owner : 0;
+	return p && owner_is_present(p->owner) ? p->owner : 0;
 }
 
 /* Only where the running task is the actor: connect(), listen(), accept(). Elsewhere a softirq borrows any task. */
@@ -32,6 +43,8 @@ static __always_inline void process_forked(struct task_struct *parent, struct ta
 	if (!p || !p->follow)
 		return;
 	value = *p;
+	if (!owner_is_present(value.owner))
+		return;
 	if (bpf_map_update_elem(&ps_processes, &child_tgid, &value, BPF_ANY))
 		count_refusal(PS_REFUSAL_PROCESSES);
 }

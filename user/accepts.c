@@ -150,6 +150,15 @@ bool accepts_take(struct accepts *a, uint64_t id, struct accept *ret)
 	return false;
 }
 
+void accepts_disown(struct accepts *a, bool (*fn)(void *arg, uint32_t owner), void *arg)
+{
+	struct accept *w = &a->at[0][0], *end = w + (size_t)a->sets * ACCEPTS_WAYS;
+
+	for (; a->count && w < end; w++)
+		if (w->since_ns && fn(arg, w->owner))
+			w->owner = 0;
+}
+
 static bool add_owner(uint32_t owner, uint32_t *owners, uint32_t max, uint32_t *count)
 {
 	for (uint32_t i = 0; i < *count; i++)

@@ -40,6 +40,8 @@ void accepts_done(struct accepts *a);
 void accepts_add(struct accepts *a, const struct ps_message_accept *m, uint64_t now_ns);
 /* Takes the one that waits for this id, if any. */
 bool accepts_take(struct accepts *a, uint64_t id, struct accept *ret);
+/* Those whose owner fn() names are nobody's from here on: nobody's descriptor table is to be read for them. */
+void accepts_disown(struct accepts *a, bool (*fn)(void *arg, uint32_t owner), void *arg);
 /* Reports, once, those that have waited for 200 ms (two timed drains): writes their distinct owners, at most max, and returns
  * how many; those beyond wait for the next call. Forgets those that have waited for 3 s: a record that was refused is
  * brought by an inventory within about a second. */

@@ -19,24 +19,25 @@
 #include "accepts.h"
 #include "hash.h"
 #include "memory.h"
+#include "tombstones.h"
 #include "util.h"
+#include "valid.h"
 
 #define ENTRIES_MIN 1024
-#define TOMBSTONES_MIN 1024
 #define PIPELINE 32 /* records; a power of two */
 /* From taking a record to accounting it: twice the way from memory at full speed. */
 #define PIPELINE_LAG 24
-#define UNSTAMPED UINT64_MAX
 
 /* One cache line: a record touches no second one here. */
 struct entry {
 	uint64_t id;
-	uint64_t established_ns; /* this and the next four: what an accept needs to be accounted */
+	uint64_t established_ns; /* this and what follows up to flags: what an accept needs to be accounted */
 	uint8_t peer[16];
-	uint32_t birth_owner;
-	uint16_t local_port;
-	uint8_t direction;
-	uint8_t flags;
+	uint64_t birth_owner : 20;
+	uint64_t owner : 20; /* who has it now, by the record or by an accept of the fallback */
+	uint64_t local_port : 16;
+	uint64_t direction : 1;
+	uint64_t flags : 6;
 	struct pools_state state;
 	uint32_t version; /* 0: the slot is free */
 	uint32_t hash;
@@ -44,12 +45,8 @@ struct entry {
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct entry) == 64, "memory is paid per connection");
-
-struct tombstone {
-	uint64_t id;
-	uint64_t stamp; /* producer position read after the end was merged */
-	uint32_t hash;
-};
+_Static_assert(POOLS_OWNER_MAX < 1 << 20 && PS_DIRECTIONS <= 2 && PS_HEALED < 1 << 6,
+	       "they fit their bits");
 
 struct taken {
 	struct ps_record record;
@@ -61,9 +58,7 @@ struct connections {
 	struct hash_key key;
 	struct entry *entries;
 	uint32_t mask, used; /* used: live and tombstones */
-	struct tombstone *tombstones; /* a ring of a power of two */
-	uint32_t tombstone_mask, tombstone_first, tombstone_count, unstamped;
-	uint32_t tombstone_limit;
+	struct tombstones tombstones;
 	struct accepts accepts;
 	uint32_t taken, asked, accounted; /* places in the pipeline, not wrapped */
 	struct taken pipeline[PIPELINE];
@@ -84,12 +79,10 @@ int connections_open(struct connections **ret, uint32_t limit, struct pools *poo
 	c->pools = pools;
 	c->key = hash_key_make(hash_key);
 	c->stats.limit = limit;
-	c->tombstone_limit = limit > TOMBSTONES_MIN ? limit : TOMBSTONES_MIN;
 	c->mask = ENTRIES_MIN - 1;
-	c->tombstone_mask = TOMBSTONES_MIN - 1;
 	c->entries = memory_zeroed(ENTRIES_MIN * sizeof(*c->entries));
-	c->tombstones = calloc(TOMBSTONES_MIN, sizeof(*c->tombstones));
-	if (!c->entries || !c->tombstones || accepts_init(&c->accepts, &c->key)) {
+	if (!c->entries || tombstones_init(&c->tombstones, limit) ||
+	    accepts_init(&c->accepts, &c->key)) {
 		connections_close(c);
 		return -ENOMEM;
 	}
@@ -103,7 +96,7 @@ void connections_close(struct connections *c)
 		return;
 	memory_free(c->entries, (c->mask + 1UL) * sizeof(*c->entries));
 	accepts_done(&c->accepts);
-	free(c->tombstones);
+	tombstones_done(&c->tombstones);
 	free(c);
 }
 
@@ -178,82 +171,26 @@ static void entry_free(struct connections *c, struct entry *e)
 	c->used--;
 }
 
-static struct tombstone *tombstone_at(struct connections *c, uint32_t i)
-{
-	return &c->tombstones[(c->tombstone_first + i) & c->tombstone_mask];
-}
-
 static void tombstone_free_first(struct connections *c)
 {
-	struct tombstone *t = tombstone_at(c, 0);
+	const struct tombstone *t = tombstones_at(&c->tombstones, 0);
 
-	if (c->tombstone_count > PIPELINE_LAG)
-		entry_prefetch(c, tombstone_at(c, PIPELINE_LAG)->hash);
+	if (c->tombstones.count > PIPELINE_LAG)
+		entry_prefetch(c, tombstones_at(&c->tombstones, PIPELINE_LAG)->hash);
 	entry_free(c, entry_find(c, t->id, t->hash));
-	c->tombstone_first = (c->tombstone_first + 1) & c->tombstone_mask;
-	c->tombstone_count--;
-}
-
-static int tombstones_grow(struct connections *c)
-{
-	uint32_t size = c->tombstone_mask + 1;
-	struct tombstone *t;
-
-	if (c->tombstone_count < size)
-		return 0;
-	if (size >= c->tombstone_limit)
-		return -ENOSPC;
-	t = malloc(2 * (size_t)size * sizeof(*t));
-	if (!t)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < size; i++)
-		t[i] = *tombstone_at(c, i);
-	free(c->tombstones);
-	c->tombstones = t;
-	c->tombstone_first = 0;
-	c->tombstone_mask = 2 * size - 1;
-	return 0;
+	tombstones_drop_first(&c->tombstones);
 }
 
 static void tombstone_add(struct connections *c, const struct entry *e)
 {
-	struct tombstone t = {.id = e->id, .stamp = UNSTAMPED, .hash = e->hash};
+	uint64_t id = e->id;
+	uint32_t hash = e->hash;
 
-	if (c->tombstone_count >= c->tombstone_limit || tombstones_grow(c)) {
-		if (c->unstamped == c->tombstone_count)
-			c->unstamped--;
+	if (!tombstones_have_room(&c->tombstones)) {
 		tombstone_free_first(c);
 		c->stats.tombstones_dropped++;
 	}
-	*tombstone_at(c, c->tombstone_count++) = t;
-	c->unstamped++;
-}
-
-/* What no version of the kernel half sends, judged by the record alone. */
-static bool record_is_valid(const struct ps_record *r)
-{
-	bool attempted = r->flags & PS_ATTEMPTED, opened = r->flags & PS_OPENED,
-	     adopted = r->flags & PS_ADOPTED;
-	bool inbound = r->direction == PS_INBOUND;
-
-	_Static_assert((int)PS_FAILS == (int)PS_CLOSES, "one check serves both kinds of reason");
-	if (!r->id || !r->version || r->direction >= PS_DIRECTIONS || r->reason >= PS_CLOSES)
-		return false;
-	if (r->phase == PS_PHASE_NONE || r->phase >= PS_PHASES)
-		return false;
-	if (adopted && (attempted || opened))
-		return false;
-	if (r->flags & PS_HANDED && !opened && !adopted)
-		return false;
-	if ((attempted || r->phase == PS_PHASE_PENDING) && inbound)
-		return false;
-	if (r->phase == PS_PHASE_PENDING)
-		return attempted && !opened;
-	if (opened && !attempted && !inbound)
-		return false;
-	if (r->phase == PS_PHASE_STALE && attempted && !opened)
-		return false;
-	return r->phase != PS_PHASE_ESTABLISHED || opened || adopted;
+	tombstones_add(&c->tombstones, id, hash);
 }
 
 /* A life cycle goes forward: a newer version may add milestones, never take one back. */
@@ -269,6 +206,7 @@ static bool record_follows(const struct ps_record *r, const struct entry *e)
 static void entry_apply(struct connections *c, struct entry *e, const struct ps_record *r)
 {
 	bool was_live = e->version && e->state.phase != PS_PHASE_ENDED;
+	bool had_left = e->state.counted & POOLS_LEFT, accepted = e->state.counted & POOLS_ACCEPTED;
 
 	e->established_ns = r->established_ns;
 	memcpy(e->peer, r->peer, sizeof(e->peer));
@@ -278,6 +216,8 @@ static void entry_apply(struct connections *c, struct entry *e, const struct ps_
 	e->flags = r->flags;
 	e->version = r->version;
 	pools_account(c->pools, &e->state, r);
+	if (had_left ? !(e->state.counted & POOLS_LEFT) : !accepted)
+		e->owner = r->owner; /* else it is not the record that knows */
 	if (r->phase != PS_PHASE_ENDED) {
 		c->stats.tracked += !was_live;
 		return;
@@ -305,13 +245,38 @@ static bool record_ended_before(const struct ps_record *r, uint64_t accepted_ns)
 	       r->reason != PS_CLOSE_LOCAL && r->reason != PS_CLOSE_PEER;
 }
 
-/* The entry that the record is to change; NULL: it is late, repeated, refused or wrong. */
-static struct entry *record_entry(struct connections *c, const struct taken *t)
+static bool owner_is_dropped(const struct connections *c, uint32_t owner)
 {
-	const struct ps_record *r = &t->record;
+	return owner && pools_owner_name(c->pools, owner) < 0;
+}
+
+/* Of dropped owners only: what comes of them is late. */
+static bool is_forgotten(const struct connections *c, uint32_t birth_owner, uint32_t owner)
+{
+	return pools_owner_name(c->pools, birth_owner) < 0 && pools_owner_name(c->pools, owner) < 0;
+}
+
+/* An accept of the fallback may have come before the first record. */
+static void record_take_accept(struct connections *c, struct ps_record *r)
+{
+	struct accept accept;
+
+	if (r->direction != PS_INBOUND || !accepts_take(&c->accepts, r->id, &accept) ||
+	    r->accepted_ns || record_ended_before(r, accept.accepted_ns))
+		return;
+	record_accept(r, accept.owner, accept.accepted_ns);
+	c->stats.events[PS_EVENT_ACCEPT]++;
+}
+
+/* The entry that the record is to change; NULL: it is late, repeated, refused or wrong. */
+static struct entry *record_entry(struct connections *c, struct taken *t)
+{
+	struct ps_record *r = &t->record;
 	struct entry *e = entry_find(c, r->id, t->hash);
 
 	if (e->version) {
+		if (e->birth_owner != r->birth_owner)
+			return NULL; /* a copy from before a detachment: the id begins anew */
 		e->shown = c->inventory;
 		if (e->state.phase == PS_PHASE_ENDED || r->version <= e->version)
 			return NULL;
@@ -320,6 +285,12 @@ static struct entry *record_entry(struct connections *c, const struct taken *t)
 		c->stats.invalid++;
 		return NULL;
 	}
+	/* What lives has, or will have, a version of its new owner. What has ended may have been accepted before. */
+	if (r->phase != PS_PHASE_ENDED && is_forgotten(c, r->birth_owner, r->owner))
+		return NULL;
+	record_take_accept(c, r);
+	if (is_forgotten(c, r->birth_owner, r->owner))
+		return NULL;
 	/* One that has ended takes no place among the live ones: its whole story is in this record. */
 	e = NULL;
 	if (r->phase == PS_PHASE_ENDED || c->stats.tracked < c->stats.limit)
@@ -347,16 +318,9 @@ static void record_account(struct connections *c, struct taken *t)
 {
 	struct ps_record *r = &t->record;
 	struct entry *e = record_entry(c, t);
-	struct accept accept;
 
 	if (!e)
 		return;
-	if (!e->version && r->direction == PS_INBOUND &&
-	    accepts_take(&c->accepts, r->id, &accept) && !r->accepted_ns &&
-	    !record_ended_before(r, accept.accepted_ns)) {
-		record_accept(r, accept.owner, accept.accepted_ns);
-		c->stats.events[PS_EVENT_ACCEPT]++;
-	}
 	c->stats.events[PS_EVENT_PENDING + r->phase - PS_PHASE_PENDING]++;
 	if (r->flags & (PS_REFUSED | PS_HEALED))
 		count_correction(c, e->state.phase, r->phase);
@@ -385,7 +349,7 @@ static void record_take(struct connections *c, const void *record)
 	struct taken *t = &c->pipeline[c->taken % PIPELINE];
 
 	memcpy(&t->record, record, sizeof(t->record)); /* whatever its alignment */
-	if (!record_is_valid(&t->record)) {
+	if (!valid_record(&t->record)) {
 		c->stats.invalid++;
 		return;
 	}
@@ -402,8 +366,8 @@ static struct ps_record entry_view(const struct entry *e)
 		.id = e->id,
 		.established_ns = e->established_ns,
 		.version = e->version,
-		.birth_owner = e->birth_owner,
-		.owner = e->birth_owner,
+		.birth_owner = (uint32_t)e->birth_owner,
+		.owner = (uint32_t)e->birth_owner,
 		.local_port = e->local_port,
 		.phase = e->state.phase,
 		.direction = e->direction,
@@ -421,7 +385,7 @@ static void accept_account(struct connections *c, const struct ps_message_accept
 	struct ps_record view;
 	struct entry *e;
 
-	if (!m->accepted_ns) {
+	if (!m->accepted_ns || m->owner > POOLS_OWNER_MAX) {
 		c->stats.invalid++;
 		return;
 	}
@@ -439,6 +403,7 @@ static void accept_account(struct connections *c, const struct ps_message_accept
 	record_accept(&view, m->owner, m->accepted_ns);
 	c->stats.events[PS_EVENT_ACCEPT]++;
 	pools_account(c->pools, &e->state, &view);
+	e->owner = m->owner;
 }
 
 /* One that is not here either waits in the pipeline, and is shown by that, or found the mirror full. */
@@ -462,6 +427,8 @@ void connections_message(struct connections *c, const void *data, size_t size, u
 		record_take(c, (const char *)data + offsetof(struct ps_message_record, record));
 	} else if (kind == PS_MESSAGE_ACCEPT && size == sizeof(accept)) {
 		memcpy(&accept, data, sizeof(accept));
+		if (owner_is_dropped(c, accept.owner))
+			accept.owner = 0;
 		accept_account(c, &accept, now_ns);
 	} else if (kind == PS_MESSAGE_SHOWN && size == sizeof(shown)) {
 		memcpy(&shown, data, sizeof(shown));
@@ -474,10 +441,9 @@ void connections_message(struct connections *c, const void *data, size_t size, u
 void connections_drained(struct connections *c, uint64_t consumed, uint64_t produced)
 {
 	pipeline_run(c, 0);
-	while (c->tombstone_count > c->unstamped && tombstone_at(c, 0)->stamp <= consumed)
+	while (tombstones_passed(&c->tombstones, consumed))
 		tombstone_free_first(c);
-	for (; c->unstamped; c->unstamped--)
-		tombstone_at(c, c->tombstone_count - c->unstamped)->stamp = produced;
+	tombstones_stamp(&c->tombstones, produced);
 }
 
 void connections_parked(struct connections *c, const struct ps_record *record)
@@ -512,6 +478,51 @@ void connections_inventory_end(struct connections *c)
 
 		if (e->version && phase_has_gauge(e->state.phase) && e->shown != c->inventory)
 			entry_end(c, e);
+	}
+}
+
+/* Lets the entry go from its dropped owners; true if it is nobody's any more. */
+static bool entry_leave(struct connections *c, struct entry *e)
+{
+	uint32_t birth_owner = (uint32_t)e->birth_owner, owner = (uint32_t)e->owner;
+
+	bool birth = owner_is_dropped(c, birth_owner), holder = owner_is_dropped(c, owner);
+
+	if (birth || holder)
+		pools_leave(c->pools, &e->state, birth, holder);
+	return is_forgotten(c, birth_owner, owner);
+}
+
+static bool tombstone_is_kept(void *arg, const struct tombstone *t)
+{
+	const struct connections *c = arg;
+	const struct entry *e = entry_find(c, t->id, t->hash);
+
+	return !is_forgotten(c, (uint32_t)e->birth_owner, (uint32_t)e->owner);
+}
+
+static bool owner_is_unknown(void *arg, uint32_t owner)
+{
+	return owner_is_dropped(arg, owner);
+}
+
+void connections_forget(struct connections *c)
+{
+	uint32_t i = 0;
+
+	pipeline_run(c, 0);
+	tombstones_keep(&c->tombstones, tombstone_is_kept, c);
+	accepts_disown(&c->accepts, owner_is_unknown, c);
+	while (i <= c->mask) {
+		struct entry *e = &c->entries[i];
+		bool live = e->state.phase != PS_PHASE_ENDED;
+
+		if (!e->version || !entry_leave(c, e)) {
+			i++;
+			continue;
+		}
+		c->stats.tracked -= live;
+		entry_free(c, e); /* what probed past it stands here now */
 	}
 }
 
@@ -561,7 +572,7 @@ void connections_visit(struct connections *c, connections_live_fn *fn, void *arg
 size_t connections_bytes(const struct connections *c)
 {
 	return (c->mask + 1UL) * sizeof(*c->entries) +
-	       (c->tombstone_mask + 1UL) * sizeof(*c->tombstones) + sizeof(*c);
+	       (c->tombstones.mask + 1UL) * sizeof(*c->tombstones.at) + sizeof(*c);
 }
 
 void connections_stats(struct connections *c, struct connections_stats *ret)

@@ -60,6 +60,13 @@ void connections_inventory_begin(struct connections *c);
 void connections_inventory_end(struct connections *c);
 
 /*
+ * Owners were dropped (pools_drop_owner()): they give up what they hold, without a count of closings. What concerns another
+ * owner as well stays for that one. All else is forgotten, tombstones too, and late copies of it are ignored: they name owners that
+ * pools does not know. What is known as another's by an accept of the fallback stays, until a record of the new owner comes.
+ */
+void connections_forget(struct connections *c);
+
+/*
  * Accepts that named a socket without a record: those older than 200 ms are forgotten; returns how many distinct owners of
  * such accepts it wrote to `owners` (at most max): their descriptor tables want another adoption pass.
  */

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/utsname.h>
 
 #include "connections.h"
 #include "inventory.h"
@@ -16,9 +17,13 @@
 #include "metadata.h"
 #include "pools.h"
 #include "probes.h"
+#include "recording.h"
+#include "report.h"
 #include "scrape.h"
+#include "snapshot.h"
 #include "targets.h"
 #include "util.h"
+#include "version.h"
 
 /* Connections mirrored at once; an entry costs about 100 bytes when it is used. */
 #define TRACKED_MAX 262144
@@ -32,6 +37,8 @@ struct daemon {
 	struct targets *targets;
 	struct inventory *inventory;
 	struct scrape *scrape;
+	struct recording *recording; /* NULL: none was asked for */
+	const char *recording_path;
 	struct listing_source listing;
 	struct metadata_source metadata;
 	uint64_t now_ns; /* of the drain under way, or of the last one */
@@ -44,6 +51,7 @@ static void on_message(void *arg, const void *data, size_t size)
 {
 	struct daemon *d = arg;
 
+	recording_message(d->recording, data, size);
 	connections_message(d->connections, data, size, d->now_ns);
 }
 
@@ -54,12 +62,15 @@ void daemon_drain(void *daemon)
 	int err;
 
 	d->now_ns = util_now_ns();
+	recording_clock(d->recording, d->now_ns);
 	pools_clock(d->pools, d->now_ns);
 	err = probes_drain(d->probes, on_message, d, &ring);
-	if (err)
+	if (err) {
 		log_error("cannot read the ring buffer: %s", strerror(-err));
-	else
-		connections_drained(d->connections, ring.consumed, ring.produced);
+		return;
+	}
+	recording_drained(d->recording, ring.consumed, ring.produced);
+	connections_drained(d->connections, ring.consumed, ring.produced);
 }
 
 /* What must not happen. */
@@ -103,6 +114,7 @@ static void adopt_orphans(struct daemon *d)
 {
 	uint32_t owners[ORPHAN_OWNERS_MAX], count;
 
+	recording_orphans(d->recording, ORPHAN_OWNERS_MAX);
 	count = connections_orphan_owners(d->connections, d->now_ns, owners, ORPHAN_OWNERS_MAX);
 	for (uint32_t i = 0; i < count; i++) {
 		int err = targets_adopt(d->targets, owners[i], daemon_drain, d);
@@ -111,6 +123,35 @@ static void adopt_orphans(struct daemon *d)
 			log_warn("cannot adopt the connections of target %u: %s", owners[i],
 				 strerror(-err));
 	}
+}
+
+static void report_recording(const struct daemon *d, int err)
+{
+	if (err == -ETIME)
+		log_error("the recording %s is given up: the disk is too slow", d->recording_path);
+	else if (err)
+		log_error("the recording %s is given up: %s", d->recording_path, strerror(-err));
+}
+
+/* After targets were dropped. The mirror first: records of the new owners bear the ids of what it must have forgotten by then.
+ * Two drains, and the parked between them: then no tombstone of a connection that was over before is left. */
+static void release(struct daemon *d)
+{
+	int err;
+
+	recording_mark(d->recording, RECORDING_FORGET);
+	connections_forget(d->connections);
+	scrape_forget(d->scrape, pools_sweep(d->pools));
+	err = inventory_settle(d->inventory);
+	if (!err)
+		err = targets_release(d->targets, daemon_drain, d);
+	if (!err && targets_count(d->targets))
+		err = inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns);
+	if (!err)
+		err = targets_forget(d->targets);
+	daemon_drain(d);
+	if (err && err != -EAGAIN) /* in a second again */
+		log_warn("cannot yet forget all of what was detached: %s", strerror(-err));
 }
 
 void daemon_tick(void *daemon)
@@ -122,11 +163,15 @@ void daemon_tick(void *daemon)
 	err = inventory_turn(d->inventory, d->now_ns);
 	if (err && err != -EAGAIN)
 		log_error("cannot take an inventory: %s", strerror(-err));
+	recording_expire(d->recording, EXPIRE_SLOTS);
 	pools_expire(d->pools, EXPIRE_SLOTS);
 	scrape_tick(d->scrape, d->now_ns);
+	report_recording(d, recording_flush(d->recording, d->now_ns));
 	if (d->now_ns - d->last_second_ns < NSEC_PER_SEC)
 		return;
 	d->last_second_ns = d->now_ns;
+	if (targets_unreleased(d->targets))
+		release(d);
 	adopt_orphans(d);
 	report_wrongs(d);
 	report_losses(d);
@@ -183,6 +228,42 @@ static int metadata_body_open(void *arg, const struct body_request *request, voi
 }
 
 const struct body_ops daemon_metadata = {metadata_body_open, metadata_read, metadata_close};
+
+static int checks_body_open(void *arg, const struct body_request *request, void **ret_body)
+{
+	struct daemon *d = arg;
+	struct metadata *metadata;
+	int err = metadata_open_checks(&metadata, &d->metadata);
+
+	(void)request;
+	if (!err)
+		*ret_body = metadata;
+	return err;
+}
+
+const struct body_ops daemon_checks = {checks_body_open, metadata_read, metadata_close};
+
+static int snapshot_body_open(void *arg, const struct body_request *request, void **ret_body)
+{
+	struct daemon *d = arg;
+	struct snapshot *snapshot;
+	struct report *report;
+	struct timespec now;
+	int err = scrape_snapshot(d->scrape, &snapshot);
+
+	(void)request;
+	if (err)
+		return err;
+	clock_gettime(CLOCK_REALTIME, &now);
+	err = report_open(&report, snapshot,
+			  (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec);
+	snapshot_release(snapshot);
+	if (!err)
+		*ret_body = report;
+	return err;
+}
+
+const struct body_ops daemon_snapshot = {snapshot_body_open, report_read, report_close};
 
 void daemon_set_requests(struct daemon *d, const struct requests *requests)
 {
@@ -278,6 +359,34 @@ static int open_engine(struct daemon *d, const struct options *options)
 	return err;
 }
 
+/* Before anything is fed. --check leaves no file behind. */
+static enum exit_code open_recording(struct daemon *d, const struct options *options, char *why,
+				     size_t why_size)
+{
+	struct recording_header header = {.tracked_max = TRACKED_MAX,
+					  .config = *pools_config(d->pools)};
+	struct utsname host;
+	struct timespec now;
+	int err;
+
+	if (!options->record || options->check)
+		return EXIT_OK;
+	uname(&host);
+	clock_gettime(CLOCK_REALTIME, &now);
+	header.begun_realtime_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+	snprintf(header.version, sizeof(header.version), "%s", version_text);
+	snprintf(header.revision, sizeof(header.revision), "%s", version_revision);
+	snprintf(header.kernel, sizeof(header.kernel), "%.*s", RECORDING_TEXT_MAX - 1,
+		 host.release);
+	d->recording_path = options->record;
+	err = recording_open(&d->recording, options->record, &header);
+	if (!err)
+		return EXIT_OK;
+	snprintf(why, why_size, "--record: cannot make %s: %s%s", options->record, strerror(-err),
+		 err == -EEXIST ? " (a recording never replaces a file)" : "");
+	return EXIT_USAGE;
+}
+
 static int open_scrape(struct daemon *d)
 {
 	struct scrape_sources sources = {
@@ -286,6 +395,7 @@ static int open_scrape(struct daemon *d)
 		.connections = d->connections,
 		.targets = d->targets,
 		.inventory = d->inventory,
+		.recording = d->recording,
 		.drain = daemon_drain,
 		.arg = d,
 	};
@@ -318,6 +428,45 @@ static enum exit_code attach_targets(struct daemon *d, const struct options *opt
 		log_info("attached PID %d as %s", (int)targets_at(d->targets, i)->pid,
 			 targets_at(d->targets, i)->name);
 	return EXIT_OK;
+}
+
+enum exit_code daemon_attach(struct daemon *d, const struct target_spec *spec, bool follow,
+			     char *why, size_t why_size)
+{
+	int err = targets_attach(d->targets, spec, 1, follow, daemon_drain, d, why, why_size);
+	const struct target *target;
+
+	if (err) {
+		if (targets_unreleased(d->targets))
+			release(d);
+		return is_shortage(err) ? EXIT_RUNTIME : EXIT_TARGET;
+	}
+	target = targets_at(d->targets, targets_count(d->targets) - 1);
+	if (inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns))
+		log_warn("the first inventory of PID %d is incomplete; the next one follows",
+			 (int)target->pid);
+	log_info("attached PID %d as %s", (int)target->pid, target->name);
+	return EXIT_OK;
+}
+
+int daemon_detach(struct daemon *d, pid_t pid, const char *name, char *why, size_t why_size)
+{
+	size_t count;
+
+	daemon_drain(d);
+	count = targets_drop(d->targets, pid, name);
+	if (!count && name)
+		snprintf(why, why_size, "no target is named %s", name);
+	else if (!count)
+		snprintf(why, why_size, "PID %d is not attached", (int)pid);
+	if (!count)
+		return -ESRCH;
+	release(d);
+	if (name)
+		log_info("detached %s: %zu processes", name, count);
+	else
+		log_info("detached PID %d", (int)pid);
+	return 0;
 }
 
 static enum exit_code open_kernel(struct daemon *d, const struct options *options,
@@ -356,6 +505,9 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 		return EXIT_RUNTIME;
 	if (open_engine(d, options))
 		goto fail;
+	code = open_recording(d, options, why, why_size);
+	if (code)
+		goto fail;
 	code = open_kernel(d, options, support, why, why_size);
 	if (code)
 		goto fail;
@@ -365,6 +517,8 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 			   options->reconcile_interval_ns, daemon_drain, d) ||
 	    open_scrape(d))
 		goto fail;
+	targets_set_recording(d->targets, d->recording);
+	inventory_set_recording(d->inventory, d->recording);
 	d->listing = (struct listing_source){
 		.probes = d->probes, .connections = d->connections, .pools = d->pools};
 	d->metadata = (struct metadata_source){.probes = d->probes,
@@ -384,10 +538,24 @@ fail:
 	return code;
 }
 
+/* One that never ran leaves no file; else the last word is a reading, in case that nobody has scraped for long. */
+static void close_recording(struct daemon *d)
+{
+	if (!d->recording)
+		return;
+	if (!d->last_second_ns) {
+		recording_discard(d->recording);
+		return;
+	}
+	scrape_read(d->scrape);
+	report_recording(d, recording_close(d->recording));
+}
+
 void daemon_close(struct daemon *d)
 {
 	if (!d)
 		return;
+	close_recording(d);
 	scrape_close(d->scrape);
 	inventory_close(d->inventory);
 	targets_close(d->targets);

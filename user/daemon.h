@@ -14,6 +14,7 @@
 #include "options.h"
 #include "requests.h"
 #include "support.h"
+#include "targets.h"
 
 struct daemon;
 
@@ -26,6 +27,19 @@ enum exit_code daemon_open(struct daemon **ret, const struct options *options,
 			   const struct support *support, char *why, size_t why_size);
 void daemon_close(struct daemon *d);
 
+/*
+ * Attaches one process to the running daemon; it takes no capability, and is allowed by the filter. On failure *why says why, and nothing
+ * of it stays. Blocks for some grace periods (tens of milliseconds) and a reading of the process' descriptors.
+ */
+enum exit_code daemon_attach(struct daemon *d, const struct target_spec *spec, bool follow,
+			     char *why, size_t why_size);
+/*
+ * Detaches the target with this PID or, with a name and pid 0, all of the name: with it go its series, if no other target has the
+ * name, and all that the kernel half holds of it. What another target holds as well stays, under that one. -ESRCH, told
+ * in `why`: there is none. Blocks as attaching does.
+ */
+int daemon_detach(struct daemon *d, pid_t pid, const char *name, char *why, size_t why_size);
+
 /* Ready to read when the ring is a quarter full. */
 int daemon_fd(const struct daemon *d);
 /* Takes what the ring holds. Call at least every DAEMON_TICK_MS. */
@@ -37,6 +51,9 @@ bool daemon_healthy(void *daemon);
 
 /* The bodies of /metrics, /connections and /metadata, for struct http_config; `arg` is the daemon. */
 extern const struct body_ops daemon_metrics, daemon_connections, daemon_metadata;
+
+/* Those that only the control socket hands out: the snapshot of report.h, and what this machine can do. */
+extern const struct body_ops daemon_snapshot, daemon_checks;
 
 /* See scrape_set_requests(), scrape_set_reload(). */
 void daemon_set_requests(struct daemon *d, const struct requests *requests);

@@ -70,6 +70,7 @@ struct exposition_self {
 	uint64_t last_scrape_ns; /* how long the previous exposition took to build */
 	const struct requests *requests; /* NULL: not counted */
 	const struct usage *usage; /* NULL: not known */
+	bool replayed; /* from a recording: there is no daemon to say anything of */
 	bool probe_stats; /* the kernel counts runs of programs and their time */
 	bool reload_ok; /* the last load of the configuration */
 	uint64_t reload_realtime_ns; /* since 1970, of the last one that succeeded */

@@ -254,7 +254,7 @@ static char *render_listener(const struct families *x, const struct family *f, c
 	const struct exposition_listener *l = row;
 
 	p = put_head(p, x);
-	p = put_str(p, series_name_label(x->data->table, l->name));
+	p = put_str(p, x->data->names[l->name]->label);
 	p = put_str(p, ",server_port=\"");
 	p = l->server_port ? buf_put_u64(p, l->server_port) : put_str(p, "other");
 	return put_value(put(p, "\"} ", 3), field(row, f->offset));
@@ -266,7 +266,7 @@ static char *render_process(const struct families *x, const struct family *f, co
 	const struct exposition_process *process = row;
 
 	p = put_head(p, x);
-	p = put_str(p, series_name_label(x->data->table, process->name));
+	p = put_str(p, x->data->names[process->name]->label);
 	return put_value(put(p, "} ", 2), field(row, f->offset));
 }
 
@@ -431,14 +431,14 @@ static const struct family families[] = {
 	{"poolscope_http_connections_refused", FAMILY_COUNTER, ROW_REFUSED, render_named,
 	 OF(exposition_cause, count), BOTH,
 	 "Connections to this endpoint that were refused, or ended before their time, by cause."},
-	{"poolscope_config_last_reload_successful", FAMILY_GAUGE, ROW_ONE, render_one,
+	{"poolscope_config_last_reload_successful", FAMILY_GAUGE, ROW_DAEMON, render_one,
 	 OF(one_row, reload_ok), BOTH, "Whether the configuration was last loaded successfully."},
-	{"poolscope_config_last_reload_success_timestamp_seconds", FAMILY_GAUGE, ROW_ONE,
+	{"poolscope_config_last_reload_success_timestamp_seconds", FAMILY_GAUGE, ROW_DAEMON,
 	 render_one, OF(one_row, reload_realtime_ns), BOTH,
 	 "When the configuration was last loaded successfully."},
-	{"poolscope_scrape_duration_seconds", FAMILY_GAUGE, ROW_ONE, render_one,
+	{"poolscope_scrape_duration_seconds", FAMILY_GAUGE, ROW_DAEMON, render_one,
 	 OF(one_row, last_scrape_ns), BOTH, "Time to build the previous exposition."},
-	{"poolscope_build", FAMILY_INFO, ROW_ONE, render_build, 0, BOTH,
+	{"poolscope_build", FAMILY_INFO, ROW_DAEMON, render_build, 0, BOTH,
 	 "Version of this program and of libbpf."},
 	{"process_cpu_seconds", FAMILY_COUNTER, ROW_USAGE, render_one, OF(usage, cpu_ns), BOTH,
 	 "Total user and system CPU time spent in seconds."},

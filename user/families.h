@@ -33,6 +33,7 @@ enum row_kind {
 	ROW_PEERS, /* one per process name and direction */
 	ROW_KIND, /* of events */
 	ROW_ONE,
+	ROW_DAEMON, /* one_row, if the numbers are those of a running daemon */
 	ROW_PROBE_STATS, /* programs, if their runs are counted */
 	ROW_IN_FLIGHT, /* one_row, if requests are counted, as the next three */
 	ROW_REQUESTS,
@@ -81,7 +82,7 @@ struct rows {
 
 /* What there is to write; it may be written several times at once. */
 struct families_data {
-	const struct series_table *table; /* for the names */
+	const struct series_name *const *names; /* by index */
 	const struct histogram_bounds *bounds[2]; /* of handshake and accept wait; of lifetime */
 	struct rows rows[ROW_KINDS];
 };

@@ -29,6 +29,7 @@ struct inventory {
 	struct probes *probes;
 	struct connections *connections;
 	struct targets *targets;
+	struct recording *recording; /* NULL: none */
 	void (*drain)(void *arg);
 	void *arg;
 	uint64_t interval_ns;
@@ -63,6 +64,11 @@ int inventory_open(struct inventory **ret, struct probes *probes, struct connect
 void inventory_close(struct inventory *inv)
 {
 	free(inv);
+}
+
+void inventory_set_recording(struct inventory *inv, struct recording *recording)
+{
+	inv->recording = recording;
 }
 
 static struct losses read_losses(const struct inventory *inv)
@@ -115,6 +121,7 @@ static void on_parked(void *arg, const void *record, size_t size)
 	const struct inventory *inv = arg;
 
 	(void)size;
+	recording_parked(inv->recording, record);
 	connections_parked(inv->connections, record);
 }
 
@@ -123,6 +130,15 @@ static void drain(void *arg)
 	const struct inventory *inv = arg;
 
 	inv->drain(inv->arg);
+}
+
+int inventory_settle(struct inventory *inv)
+{
+	int err = drain_past(inv);
+
+	if (!err)
+		err = probes_parked(inv->probes, drain, on_parked, inv);
+	return err ? err : drain_past(inv);
 }
 
 static int take(struct inventory *inv, enum inventory_cause cause, bool all)
@@ -135,6 +151,7 @@ static int take(struct inventory *inv, enum inventory_cause cause, bool all)
 	if (err)
 		return err;
 	if (all) {
+		recording_mark(inv->recording, RECORDING_INVENTORY_BEGIN);
 		connections_inventory_begin(inv->connections);
 		if (!++inv->generation)
 			inv->generation = 1;
@@ -142,9 +159,11 @@ static int take(struct inventory *inv, enum inventory_cause cause, bool all)
 	err = show(inv, all ? inv->generation : 0);
 	if (!err)
 		err = probes_parked(inv->probes, drain, on_parked, inv);
-	if (!err && all)
-		connections_inventory_end(inv->connections);
-	return err;
+	if (err || !all)
+		return err;
+	recording_mark(inv->recording, RECORDING_INVENTORY_END);
+	connections_inventory_end(inv->connections);
+	return 0;
 }
 
 static int run(struct inventory *inv, enum inventory_cause cause, bool all, uint64_t now_ns)

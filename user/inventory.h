@@ -12,6 +12,7 @@
 
 #include "connections.h"
 #include "probes.h"
+#include "recording.h"
 #include "targets.h"
 
 enum inventory_cause {
@@ -28,6 +29,12 @@ int inventory_open(struct inventory **ret, struct probes *probes, struct connect
 		   struct targets *targets, uint64_t interval_ns, void (*drain)(void *arg),
 		   void *arg);
 void inventory_close(struct inventory *inv);
+
+/* Where what it does to the mirror is written, too; stays the caller's. */
+void inventory_set_recording(struct inventory *inv, struct recording *recording);
+
+/* Before records are deleted: what has ended by now is known, and no tombstone of it is left. -EAGAIN: the ring was not drained. */
+int inventory_settle(struct inventory *inv);
 
 /* Takes one now. -EAGAIN: it stayed incomplete, and the next turn takes another. */
 int inventory_take(struct inventory *inv, enum inventory_cause cause, uint64_t now_ns);

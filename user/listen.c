@@ -21,7 +21,7 @@
 /* A burst that finds it full is heard again only after a second, by the repeated SYN. */
 #define LISTEN_BACKLOG 1024
 /* Who is in the group of the daemon may ask, as with the sockets of most daemons. */
-#define UNIX_UMASK 0117
+#define UNIX_MODE 0660
 
 const uint8_t *listen_limited(const struct sockaddr_storage *address, uint8_t ret[16])
 {
@@ -58,30 +58,41 @@ static int set_options(int fd, int family)
 
 /* ---- unix ---- */
 
-/* A socket file whose listener is gone. */
-static bool is_stale(const struct sockaddr_un *address, socklen_t len)
+/* The process that listens at a socket file; 0: another namespace's, or not known. */
+static pid_t listener_of(int fd)
+{
+	struct ucred ucred;
+	socklen_t len = sizeof(ucred);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &len) < 0 ? 0 : ucred.pid;
+}
+
+/* A socket file whose listener is gone. If it is there: who it is. */
+static bool is_stale(const struct sockaddr_un *address, socklen_t len, pid_t *ret_holder)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct stat st;
 
 	if (fd < 0 || lstat(address->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return false;
-	return connect(fd, (const struct sockaddr *)address, len) < 0 && errno == ECONNREFUSED;
+	if (connect(fd, (const struct sockaddr *)address, len) < 0)
+		return errno == ECONNREFUSED;
+	*ret_holder = listener_of(fd);
+	return false;
 }
 
-static int bind_unix(struct listen_socket *l, int fd, const struct sockaddr_storage *address,
-		     socklen_t len)
+static int bind_unix(struct listen_socket *l, const struct sockaddr_un *un, socklen_t len,
+		     mode_t mode, pid_t *ret_holder)
 {
-	const struct sockaddr_un *un = (const struct sockaddr_un *)address;
-	mode_t before = umask(UNIX_UMASK);
+	mode_t before = umask(0777 & ~mode);
 	struct stat st;
 	int err = 0;
 
-	if (bind(fd, (const struct sockaddr *)address, len) < 0)
+	if (bind(l->fd, (const struct sockaddr *)un, len) < 0)
 		err = -errno;
-	if (err == -EADDRINUSE && un->sun_path[0] && is_stale(un, len)) {
+	if (err == -EADDRINUSE && un->sun_path[0] && is_stale(un, len, ret_holder)) {
 		err = 0;
-		if (unlink(un->sun_path) < 0 || bind(fd, (const struct sockaddr *)address, len) < 0)
+		if (unlink(un->sun_path) < 0 || bind(l->fd, (const struct sockaddr *)un, len) < 0)
 			err = -errno;
 	}
 	umask(before);
@@ -97,7 +108,7 @@ static int bind_unix(struct listen_socket *l, int fd, const struct sockaddr_stor
 
 /* On failure the listener holds what is to be closed. */
 static int open_listener(struct listen_socket *l, const struct sockaddr_storage *address,
-			 socklen_t len)
+			 socklen_t len, mode_t mode, pid_t *ret_holder)
 {
 	int err;
 
@@ -108,7 +119,7 @@ static int open_listener(struct listen_socket *l, const struct sockaddr_storage 
 	if (err)
 		return err;
 	if (address->ss_family == AF_UNIX)
-		err = bind_unix(l, l->fd, address, len);
+		err = bind_unix(l, (const struct sockaddr_un *)address, len, mode, ret_holder);
 	else if (bind(l->fd, (const struct sockaddr *)address, len) < 0)
 		err = -errno;
 	if (!err && listen(l->fd, LISTEN_BACKLOG) < 0)
@@ -116,23 +127,56 @@ static int open_listener(struct listen_socket *l, const struct sockaddr_storage 
 	return err;
 }
 
-int listen_open(struct listen_socket *ret, const struct sockaddr_storage *address, socklen_t len,
-		const char *text, char *why, size_t why_size)
+/* Of a unix socket also who has it. */
+static void explain(char *why, size_t why_size, const char *text, int err, int family, pid_t holder)
+{
+	const char *in_use = " (somebody listens there, or the file is no socket)";
+	char named[48];
+
+	if (holder) {
+		snprintf(named, sizeof(named), " (PID %d listens there)", (int)holder);
+		in_use = named;
+	}
+	snprintf(why, why_size, "cannot listen on %s: %s%s", text, strerror(-err),
+		 err == -EADDRINUSE && family == AF_UNIX ? in_use : "");
+}
+
+static int open_as(struct listen_socket *ret, const struct sockaddr_storage *address, socklen_t len,
+		   mode_t mode, const char *text, char *why, size_t why_size)
 {
 	struct listen_socket l = {
 		.fd = -1, .family = address->ss_family, .remote = address_is_remote(address)};
-	int err = open_listener(&l, address, len);
+	pid_t holder = 0;
+	int err = open_listener(&l, address, len, mode, &holder);
 
 	if (err) {
-		snprintf(why, why_size, "cannot listen on %s: %s%s", text, strerror(-err),
-			 err == -EADDRINUSE && l.family == AF_UNIX
-				 ? " (somebody listens there, or the file is no socket)"
-				 : "");
+		explain(why, why_size, text, err, l.family, holder);
 		listen_close(&l);
 		return err;
 	}
 	*ret = l;
 	return 0;
+}
+
+int listen_open(struct listen_socket *ret, const struct sockaddr_storage *address, socklen_t len,
+		const char *text, char *why, size_t why_size)
+{
+	return open_as(ret, address, len, UNIX_MODE, text, why, why_size);
+}
+
+int listen_open_unix(struct listen_socket *ret, const char *path, mode_t mode, char *why,
+		     size_t why_size)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct sockaddr_storage address = {};
+
+	if (strlen(path) >= sizeof(un.sun_path)) {
+		snprintf(why, why_size, "cannot listen on %s: the path is too long", path);
+		return -ENAMETOOLONG;
+	}
+	strcpy(un.sun_path, path);
+	memcpy(&address, &un, sizeof(un));
+	return open_as(ret, &address, sizeof(un), mode, path, why, why_size);
 }
 
 static int option_of(int fd, int option)

@@ -28,10 +28,13 @@ const uint8_t *listen_limited(const struct sockaddr_storage *address, uint8_t re
 /*
  * Binds and listens, without blocking. A unix socket is made with mode 0660, and takes the place of a socket file at which
  * nobody listens any more. A failure is told in `why` with `text`, the address as the operator
- * wrote it: -EADDRINUSE, -EADDRNOTAVAIL, -EACCES …
+ * wrote it: -EADDRINUSE (of a unix socket with the PID that listens there), -EADDRNOTAVAIL, -EACCES …
  */
 int listen_open(struct listen_socket *ret, const struct sockaddr_storage *address, socklen_t len,
 		const char *text, char *why, size_t why_size);
+/* The same for a unix socket of another mode. -ENAMETOOLONG. */
+int listen_open_unix(struct listen_socket *ret, const char *path, mode_t mode, char *why,
+		     size_t why_size);
 /* Takes fd, which listens already. -EINVAL: it does not, or is no stream socket of a family we know; it stays the caller's. */
 int listen_adopt(struct listen_socket *ret, int fd, char *why, size_t why_size);
 /* Also removes the file of a unix socket, if it is still the one that was made and may be removed. */

@@ -14,6 +14,7 @@
 
 struct socket {
 	uint64_t cookie;
+	uint32_t owner; /* whose tag it bears: another's counts from 0 */
 	uint32_t dropped; /* the kernel's count at the last reading; wraps */
 	bool seen;
 };
@@ -86,8 +87,9 @@ static uint32_t growth(struct listeners *l, const struct ps_listener_row *row)
 	for (size_t i = 0; i < l->socket_count; i++) {
 		s = &l->sockets[i];
 		if (s->cookie == row->cookie) {
-			uint32_t more = row->dropped - s->dropped;
+			uint32_t more = row->dropped - (s->owner == row->owner ? s->dropped : 0);
 
+			s->owner = row->owner;
 			s->dropped = row->dropped;
 			s->seen = true;
 			return more;
@@ -98,7 +100,8 @@ static uint32_t growth(struct listeners *l, const struct ps_listener_row *row)
 		return 0;
 	}
 	s = &l->sockets[l->socket_count++];
-	*s = (struct socket){.cookie = row->cookie, .dropped = row->dropped, .seen = true};
+	*s = (struct socket){
+		.cookie = row->cookie, .owner = row->owner, .dropped = row->dropped, .seen = true};
 	return row->dropped;
 }
 
@@ -128,6 +131,16 @@ void listeners_end(struct listeners *l)
 	kept = 0;
 	for (size_t i = 0; i < l->row_count; i++)
 		if (l->rows[i].listeners || l->rows[i].dropped)
+			l->rows[kept++] = l->rows[i];
+	l->row_count = kept;
+}
+
+void listeners_forget(struct listeners *l, uint64_t names)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->row_count; i++)
+		if (!(names >> l->rows[i].name & 1))
 			l->rows[kept++] = l->rows[i];
 	l->row_count = kept;
 }

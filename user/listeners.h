@@ -33,6 +33,9 @@ void listeners_begin(struct listeners *l);
 void listeners_add(struct listeners *l, const struct ps_listener_row *row, uint16_t name);
 void listeners_end(struct listeners *l);
 
+/* Forgets the rows of these names (bit by index): the targets are detached. */
+void listeners_forget(struct listeners *l, uint64_t names);
+
 const struct listeners_row *listeners_rows(const struct listeners *l, size_t *ret_count);
 /* Sockets beyond LISTENERS_SOCKETS_MAX, the most of any reading: shown, but their drops are not counted. */
 uint64_t listeners_refused(const struct listeners *l);

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "daemon.h"
 #include "exposition.h"
 #include "filter.h"
@@ -19,6 +20,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
+#include "operate.h"
 #include "options.h"
 #include "privileges.h"
 #include "support.h"
@@ -32,6 +34,7 @@ struct program {
 	const struct options *options;
 	struct daemon *daemon;
 	struct http *http;
+	struct control *control; /* NULL: none */
 	struct loop *loop;
 	struct notify *notify;
 	struct privileges_config privileges; /* to be left with */
@@ -86,6 +89,8 @@ static void on_tick(void *arg)
 	struct program *p = arg;
 
 	daemon_tick(p->daemon);
+	if (p->control)
+		control_tick(p->control, util_now_ns());
 	if (daemon_healthy(p->daemon))
 		notify_watchdog(p->notify, util_now_ns());
 }
@@ -141,6 +146,23 @@ static enum exit_code open_http(struct program *p)
 	if (err == -EPERM)
 		return EXIT_USAGE;
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ? EXIT_RUNTIME : EXIT_ADDRESS;
+}
+
+static enum exit_code open_control(struct program *p)
+{
+	enum exit_code code;
+	char why[WHY_BYTES];
+
+	if (p->options->check)
+		return EXIT_OK; /* as above */
+	code = operate_open(&p->control, p->options, p->daemon, why, sizeof(why));
+	if (code)
+		log_error("%s", why);
+	else if (p->control)
+		log_info("control socket: %s", p->options->control_socket);
+	else if (p->options->control_socket)
+		log_warn("going on without a control socket: %s (--control.socket=PATH)", why);
+	return code;
 }
 
 /* Before anybody can connect: the lookup may take its time, or fail. */
@@ -245,6 +267,8 @@ static enum exit_code prepare_loop(struct program *p)
 		err = loop_add(p->loop, daemon_fd(p->daemon), daemon_drain, p->daemon);
 	if (!err)
 		err = loop_add(p->loop, http_fd(p->http), on_http, p->http);
+	if (!err && p->control)
+		err = loop_add(p->loop, control_fd(p->control), control_run, p->control);
 	if (!err)
 		err = loop_every(p->loop, DAEMON_TICK_MS, on_tick, p);
 	if (!err)
@@ -282,7 +306,9 @@ static enum exit_code open_parts(struct program *p)
 		return EXIT_RUNTIME;
 	}
 	code = find_user(p);
-	return code ? code : open_http(p);
+	if (!code)
+		code = open_http(p);
+	return code ? code : open_control(p);
 }
 
 /* With --check as far as it goes without being in the way of a daemon that runs. */
@@ -306,6 +332,7 @@ static enum exit_code serve(struct program *p)
 
 static void teardown(struct program *p)
 {
+	control_close(p->control);
 	http_close(p->http);
 	loop_close(p->loop);
 	notify_close(p->notify);
@@ -351,6 +378,7 @@ static void clean_start(void)
 	if (fd >= 0)
 		close(fd);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a recording at its limit of bytes is a full disk */
 	/* GnuTLS would write session keys there */
 	unsetenv("SSLKEYLOGFILE");
 }

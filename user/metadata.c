@@ -140,25 +140,88 @@ static json_t *make_object(const struct metadata_source *s, int *ret_err)
 			 "limits", list_limits(s));
 }
 
-int metadata_open(struct metadata **ret, const struct metadata_source *source)
+static const char *lockdown_text(const char *mode)
 {
-	struct metadata *m = calloc(1, sizeof(*m));
-	json_t *object;
-	int err = 0;
+	if (!*mode)
+		return "the kernel does not say; see dmesg where programs or tracefs are refused";
+	if (strcmp(mode, "confidentiality") == 0)
+		return "confidentiality: tracefs cannot be read, so accept() is seen by fexit only; "
+		       "integrity is enough for most (lockdown= on the kernel's command line)";
+	return mode;
+}
 
-	if (!m)
-		return -ENOMEM;
-	object = make_object(source, &err);
-	m->text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
+/* What is not a feature to have or not to have, but a number or a mode of the machine. */
+static void add_machine(json_t *list, const struct support *s)
+{
+	char optmem[160];
+
+	snprintf(optmem, sizeof(optmem),
+		 "%u bytes of options per socket, of which a record takes its part: raise "
+		 "net.core.optmem_max if poolscope_records_refused_total{cause=\"optmem\"} rises",
+		 s->optmem_max);
+	json_array_append_new(list, json_pack("{s:s,s:b,s:b,s:s}", "id", "kernel", "present", 1,
+					      "needed", 1, "detail", s->release));
+	json_array_append_new(list, json_pack("{s:s,s:b,s:b,s:s}", "id", "lockdown", "present",
+					      strcmp(s->lockdown, "confidentiality") != 0, "needed",
+					      0, "detail", lockdown_text(s->lockdown)));
+	json_array_append_new(list, json_pack("{s:s,s:b,s:b,s:s}", "id", "optmem_max", "present", 1,
+					      "needed", 0, "detail", optmem));
+}
+
+static json_t *make_checks(const struct metadata_source *s)
+{
+	json_t *list = json_array(), *programs;
+	const char *accept;
+
+	if (!list)
+		return NULL;
+	add_machine(list, s->support);
+	for (size_t i = 0; i < FEATURES; i++) {
+		const struct feature *f = &s->support->of[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:s,s:b,s:b,s:s}", "id", f->id, "present",
+						(int)f->present, "needed",
+						f->need != FEATURE_OPTIONAL, "detail", f->detail));
+	}
+	programs = list_programs(s->probes, &accept);
+	return json_pack("{s:s,s:s,s:s,s:o,s:o}", /**/
+			 "version", version_text, /**/
+			 "revision", version_revision, /**/
+			 "accept_probe", accept, /**/
+			 "checks", list, /**/
+			 "programs", programs);
+}
+
+/* Takes the object; NULL: there was no memory for it, or what err says. */
+static int open_object(struct metadata **ret, json_t *object, int err)
+{
+	struct metadata *m = object ? calloc(1, sizeof(*m)) : NULL;
+
+	if (m)
+		m->text = json_dumps(object, JSON_INDENT(2));
 	json_decref(object);
-	if (!m->text) {
-		metadata_close(m);
+	if (!m || !m->text) {
+		free(m);
 		return err ? err : -ENOMEM;
 	}
 	m->len = strlen(m->text) + 1;
 	m->text[m->len - 1] = '\n';
 	*ret = m;
 	return 0;
+}
+
+int metadata_open(struct metadata **ret, const struct metadata_source *source)
+{
+	int err = 0;
+	json_t *object = make_object(source, &err);
+
+	return open_object(ret, object, err);
+}
+
+int metadata_open_checks(struct metadata **ret, const struct metadata_source *source)
+{
+	return open_object(ret, make_checks(source), 0);
 }
 
 ssize_t metadata_read(void *metadata, char *out, size_t max)

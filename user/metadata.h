@@ -30,7 +30,9 @@ void metadata_prepare(void);
 
 /* Made whole: 4,096 processes are some 32 KiB. -ENOMEM, or what reading a map said. */
 int metadata_open(struct metadata **ret, const struct metadata_source *source);
-/* As read() and close() of struct body_ops. */
+/* What this machine can do and cannot, each with a remedy, for `poolscope check`. -ENOMEM */
+int metadata_open_checks(struct metadata **ret, const struct metadata_source *source);
+/* As read() and close() of struct body_ops, of both. */
 ssize_t metadata_read(void *metadata, char *out, size_t max);
 void metadata_close(void *metadata);
 

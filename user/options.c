@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "name.h"
+#include "options_control.h"
 #include "options_web.h"
 #include "parser.h"
 #include "util.h"
@@ -183,6 +184,14 @@ static void parse_user(struct parser *p, const char *value)
 		bad(p, value, "expected a user's name or number");
 }
 
+static void parse_record(struct parser *p, const char *value)
+{
+	if (*value)
+		p->o.record = value;
+	else
+		bad(p, value, "expected the name of a file that does not exist yet");
+}
+
 static void parse_ring_size(struct parser *p, const char *value)
 {
 	const char *end = value;
@@ -273,6 +282,14 @@ static const struct option table[] = {
 	 "serve beyond loopback without a token: whoever reaches the address sees your peers",
 	 options_web_unauthenticated},
 	{"--web.config.file", "FILE", NULL, NULL, options_web_config},
+	{"--control.socket", "PATH", OPTIONS_CONTROL_DEFAULT,
+	 "listen here for poolscope, the client; off: nowhere", options_control_socket},
+	{"--control.group", "GROUP", NULL,
+	 "let this group (name or number) look through the control socket; root and who it runs as always may",
+	 options_control_group},
+	{"--control.admin-group", "GROUP", NULL,
+	 "let this group also attach and detach; with --control.group its members must be in both",
+	 options_control_admin_group},
 	{"--user", "USER", NULL,
 	 "run as this user (name or number) once attached; needs CAP_SETUID and CAP_SETGID",
 	 parse_user},
@@ -298,6 +315,9 @@ static const struct option table[] = {
 	{"--probe-stats", NULL, NULL,
 	 "measure what the kernel programs cost; needs CAP_SYS_ADMIN, and slows all BPF programs of the host a little",
 	 parse_probe_stats},
+	{"--record", "FILE", NULL,
+	 "write all that is counted to a new file, for poolscope replay; it grows by about 100 bytes per event",
+	 parse_record},
 	{"--buckets.handshake", "SECONDS[,…]", NULL,
 	 "upper bounds for handshakes and accept waits, rising, at most " STRINGIFY(
 		 HISTOGRAM_BOUNDS_MAX) " (default 0.0001 to 31, see docs/metrics.md)",
@@ -413,6 +433,8 @@ enum options_action options_parse(int argc, char **argv, struct options *ret, co
 		i += parse_argument(&p, argv + i);
 	if (p.action == OPTIONS_RUN)
 		options_web_end(&p);
+	if (p.action == OPTIONS_RUN)
+		options_control_end(&p);
 	if (p.action == OPTIONS_RUN)
 		*ret = p.o;
 	return p.action;

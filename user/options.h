@@ -57,8 +57,12 @@ struct options {
 	size_t token_file_count;
 	const char *cert_file, *key_file; /* both or none */
 	bool allow_unauthenticated;
+	const char *control_socket; /* a path; NULL: none */
+	bool control_socket_given; /* it is not the default */
+	const char *control_group, *control_admin_group; /* name or number; NULL: nobody more */
 	const char *user; /* name or number; NULL: stay who we are */
 	bool probe_stats;
+	const char *record; /* file; NULL: none */
 	uint32_t peers_max, series_max;
 	struct address_prefix aggregate[POOLS_AGGREGATES_MAX];
 	uint32_t aggregate_count;

@@ -27,6 +27,7 @@ struct pools {
 	struct pools_stats stats;
 	uint16_t *names; /* by owner; NO_NAME: unknown */
 	uint32_t owners; /* size of names */
+	uint32_t name_owners[SERIES_NAMES_MAX]; /* how many have the name */
 	uint32_t expire_next; /* slot at which pools_expire() goes on */
 	uint64_t now_ns;
 };
@@ -114,7 +115,27 @@ int pools_add_owner(struct pools *p, uint32_t owner, const char *name)
 	if (index < 0)
 		return index;
 	p->names[owner] = (uint16_t)index;
+	p->name_owners[index]++;
 	return 0;
+}
+
+void pools_drop_owner(struct pools *p, uint32_t owner)
+{
+	p->name_owners[p->names[owner]]--;
+	p->names[owner] = NO_NAME;
+}
+
+uint64_t pools_sweep(struct pools *p)
+{
+	uint64_t swept = 0;
+
+	for (uint32_t i = 0; i < series_names(p->table); i++) {
+		if (p->name_owners[i] || !series_name_text(p->table, (uint16_t)i))
+			continue;
+		series_name_drop(p->table, (uint16_t)i);
+		swept |= 1ULL << i;
+	}
+	return swept;
 }
 
 static struct series *series_of(struct pools *p, uint32_t slot)
@@ -200,21 +221,31 @@ void pools_prefetch(const struct pools *p, const struct pools_state *st, const s
 	__builtin_prefetch(&s->lifetime.buckets[8], 1);
 }
 
-/* Adds to the gauge that holds a connection in this state. */
+/* Which of its two series has it in a gauge? */
+static bool counts_at_birth(const struct pools_state *st)
+{
+	return st->phase == PS_PHASE_PENDING ||
+	       (st->phase == PS_PHASE_ESTABLISHED && !(st->counted & POOLS_HANDED));
+}
+
+/* Adds to the gauge that holds a connection in this state; who is no target has none. */
 static void gauge_add(struct pools *p, const struct pools_state *st, int32_t n)
 {
-	struct series *birth = series_of(p, st->birth), *holder = series_of(p, st->holder);
+	uint32_t slot = counts_at_birth(st) ? st->birth : st->holder;
+	struct series *s = series_of(p, slot);
 	int32_t *gauge;
 
+	if (!slot)
+		return;
 	switch (st->phase) {
 	case PS_PHASE_PENDING:
-		gauge = &birth->pending;
+		gauge = &s->pending;
 		break;
 	case PS_PHASE_ESTABLISHED:
-		gauge = st->counted & POOLS_HANDED ? &holder->active : &birth->active;
+		gauge = &s->active;
 		break;
 	case PS_PHASE_STALE:
-		gauge = &holder->stale;
+		gauge = &s->stale;
 		break;
 	default:
 		return;
@@ -244,18 +275,32 @@ static void account_birth(struct pools *p, struct pools_state *st, const struct 
 			      r->established_ns - r->attempt_ns);
 }
 
-/* The owner changes at most once, by accept(); to another owner of the same name is no change. */
+/*
+ * The owner changes at most once, by accept(); to another owner of the same name is no change. After a detachment it may change
+ * again: another target has the descriptor, too. Then handing over has been counted.
+ */
+static bool owner_changes(const struct pools *p, const struct pools_state *st,
+			  const struct ps_record *r)
+{
+	if (st->counted & POOLS_LEFT)
+		return r->owner != r->birth_owner && owner_name(p, r->owner) != NO_NAME;
+	return !(st->counted & (POOLS_MOVED | POOLS_ACCEPTED)) &&
+	       owner_name(p, r->owner) != owner_name(p, r->birth_owner);
+}
+
 static void account_owner(struct pools *p, struct pools_state *st, const struct ps_record *r)
 {
-	if (st->counted & (POOLS_MOVED | POOLS_ACCEPTED) ||
-	    owner_name(p, r->owner) == owner_name(p, r->birth_owner))
+	bool handed = st->counted & POOLS_HANDED;
+
+	if (!owner_changes(p, st, r))
 		return;
 	st->holder = slot_take(p, r->owner, r);
 	st->counted |= POOLS_MOVED;
-	if (!(r->flags & PS_HANDED) || st->counted & POOLS_OVER)
+	st->counted &= (uint8_t)~POOLS_LEFT;
+	if (!(handed || r->flags & PS_HANDED) || st->counted & POOLS_OVER)
 		return;
 	st->counted |= POOLS_HANDED;
-	series_of(p, st->birth)->handed_over++;
+	series_of(p, st->birth)->handed_over += !handed;
 	series_of(p, st->holder)->adopted++;
 }
 
@@ -341,11 +386,43 @@ uint32_t pools_expire(struct pools *p, uint32_t slots)
 	return dropped;
 }
 
+/* The series has it no more: counted as if it had gone elsewhere, so that its sums hold. */
+static void give_up(const struct pools_state *st, struct series *s)
+{
+	if (st->phase == PS_PHASE_PENDING)
+		s->failed[PS_FAIL_OTHER]++;
+	else if (st->phase == PS_PHASE_ESTABLISHED)
+		s->handed_over++;
+}
+
+void pools_leave(struct pools *p, struct pools_state *st, bool birth, bool owner)
+{
+	bool moved = st->counted & POOLS_MOVED, leaves;
+
+	if (!moved)
+		birth = owner; /* of one name, in one series: who has it now decides */
+	leaves = counts_at_birth(st) ? birth : owner;
+	gauge_add(p, st, -1);
+	if (leaves)
+		give_up(st, series_of(p, counts_at_birth(st) ? st->birth : st->holder));
+	if (st->phase != PS_PHASE_ENDED && birth)
+		slot_leave(p, st->birth);
+	if (st->phase != PS_PHASE_ENDED && owner && moved)
+		slot_leave(p, st->holder);
+	if (birth)
+		st->birth = 0;
+	if (owner) {
+		st->holder = 0;
+		st->counted |= POOLS_MOVED | POOLS_LEFT;
+	}
+	if (owner && leaves && st->phase == PS_PHASE_ESTABLISHED)
+		st->counted |= POOLS_HANDED;
+	gauge_add(p, st, 1);
+}
+
 int pools_state_name(const struct pools *p, const struct pools_state *st)
 {
-	bool with_birth = st->phase == PS_PHASE_PENDING ||
-			  (st->phase == PS_PHASE_ESTABLISHED && !(st->counted & POOLS_HANDED));
-	uint32_t slot = with_birth ? st->birth : st->holder;
+	uint32_t slot = counts_at_birth(st) ? st->birth : st->holder;
 
 	return slot ? series_at(p->table, slot - 1)->key.name : -ENOENT;
 }

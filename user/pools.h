@@ -12,7 +12,7 @@
 #include "series.h"
 
 #define POOLS_AGGREGATES_MAX 16
-#define POOLS_OWNER_MAX ((1U << 20) - 1) /* the highest target id: ids count up from 1 */
+#define POOLS_OWNER_MAX (PS_OWNERS - 1) /* the highest target id: ids count up from 1 */
 
 struct pools_config {
 	uint32_t peers_max; /* per process name and direction */
@@ -35,6 +35,7 @@ enum pools_counted {
 	POOLS_MOVED = 1 << 4, /* the owner is of another name than the birth owner */
 	POOLS_ACCEPTED = 1 << 5,
 	POOLS_OVER = 1 << 6, /* closed or failed */
+	POOLS_LEFT = 1 << 7, /* its owner was detached: the next one takes it over */
 };
 
 /*
@@ -64,6 +65,13 @@ void pools_close(struct pools *p);
  * id known; -EINVAL: no name, or a too long one.
  */
 int pools_add_owner(struct pools *p, uint32_t owner, const char *name);
+/*
+ * Nothing more is counted for the owner. It has no name from here on; what connections it holds must be given up by
+ * pools_leave(), and then pools_sweep() drops the series of names that have no owner left and frees those names: it
+ * returns them, bit by index.
+ */
+void pools_drop_owner(struct pools *p, uint32_t owner);
+uint64_t pools_sweep(struct pools *p);
 /* Index of the owner's name in the series table; -ENOENT: no such owner. */
 int pools_owner_name(const struct pools *p, uint32_t owner);
 
@@ -73,6 +81,12 @@ int pools_owner_name(const struct pools *p, uint32_t owner);
  * (no memory) is counted.
  */
 void pools_account(struct pools *p, struct pools_state *state, const struct ps_record *record);
+
+/*
+ * Owners of this connection were dropped: `birth` and `owner` say which of the two. It leaves their series, which may go on for others of
+ * the name: what was established is handed over, what was pending has failed.
+ */
+void pools_leave(struct pools *p, struct pools_state *state, bool birth, bool owner);
 
 /* Index of the name under which the connection is counted now; -ENOENT: its owner is no target of ours. */
 int pools_state_name(const struct pools *p, const struct pools_state *state);

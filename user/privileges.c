@@ -38,6 +38,12 @@ static int read_number(const char *text, uid_t *ret)
 	return 0;
 }
 
+/* Of a lookup. Which of these means "there is none" depends on the source: getpwnam(3). */
+static bool is_failure(int err)
+{
+	return err && err != ENOENT && err != ESRCH && err != EBADF && err != EPERM;
+}
+
 int privileges_find_user(const char *text, uid_t *ret_uid, gid_t *ret_gid, char *why,
 			 size_t why_size)
 {
@@ -56,8 +62,7 @@ int privileges_find_user(const char *text, uid_t *ret_uid, gid_t *ret_gid, char 
 		*ret_gid = user->pw_gid;
 		return 0;
 	}
-	/* which of these means "there is none" depends on the source: getpwnam(3) */
-	if (errno && errno != ENOENT && errno != ESRCH && errno != EBADF && errno != EPERM) {
+	if (is_failure(errno)) {
 		err = -errno;
 		snprintf(why, why_size, "cannot look up user %s: %s", text, strerror(-err));
 		return err;
@@ -69,6 +74,31 @@ int privileges_find_user(const char *text, uid_t *ret_uid, gid_t *ret_gid, char 
 	*ret_uid = uid;
 	*ret_gid = uid;
 	return 0;
+}
+
+int privileges_find_group(const char *text, gid_t *ret, char *why, size_t why_size)
+{
+	const struct group *group;
+	gid_t gid;
+	int err = read_number(text, &gid);
+
+	if (!err) {
+		*ret = gid;
+		return 0;
+	}
+	errno = 0;
+	group = err == -ERANGE ? NULL : getgrnam(text);
+	if (group) {
+		*ret = group->gr_gid;
+		return 0;
+	}
+	if (is_failure(errno)) {
+		err = -errno;
+		snprintf(why, why_size, "cannot look up group %s: %s", text, strerror(-err));
+		return err;
+	}
+	snprintf(why, why_size, "there is no group %s", text);
+	return -ENOENT;
 }
 
 /* What capng knows is still what the process has. */

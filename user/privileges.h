@@ -26,6 +26,9 @@ struct privileges_left {
 int privileges_find_user(const char *text, uid_t *ret_uid, gid_t *ret_gid, char *why,
 			 size_t why_size);
 
+/* The same for a group; a number need not be known to the system. */
+int privileges_find_group(const char *text, gid_t *ret, char *why, size_t why_size);
+
 /*
  * No capability is left in any set, no supplementary group if the user changes, no exec() can gain
  * anything, and nobody else's ptrace(2) or core dump reads this process. Since Linux 5.19 everything that the loop does with maps, links

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "iterator.h"
 #include "log.h"
 #include "poolscope.skel.h"
 #include "util.h"
@@ -24,8 +25,8 @@
 #define PROCESS_BATCH 512
 #define GRACE_NS (100 * 1000000L)
 #define PARKED_BATCH 4096
-/* What one read() of an iterator may return: the kernel's own buffer (PAGE_SIZE << 3). */
-#define ITER_BYTES (32 * 1024)
+/* The second finds what was born of listeners during the first; more are needed only where a pass was restarted. */
+#define FORGET_WALKS_MAX 16
 
 struct probes {
 	struct poolscope *skel;
@@ -46,13 +47,20 @@ struct program {
 	bool optional;
 };
 
-enum { PROGRAM_LIST_LISTENERS, PROGRAM_LIST_TASKS, PROGRAM_INVENTORY, PROGRAM_LIST_RECORDS };
+enum {
+	PROGRAM_LIST_LISTENERS,
+	PROGRAM_LIST_TASKS,
+	PROGRAM_INVENTORY,
+	PROGRAM_LIST_RECORDS,
+	PROGRAM_FORGET,
+};
 
 static const struct program programs[] = {
 	[PROGRAM_LIST_LISTENERS] = {"ps_list_listeners", "iter", false},
 	[PROGRAM_LIST_TASKS] = {"ps_list_tasks", "iter", false},
 	[PROGRAM_INVENTORY] = {"ps_inventory", "iter", false},
 	[PROGRAM_LIST_RECORDS] = {"ps_list_records", "iter", false},
+	[PROGRAM_FORGET] = {"ps_forget", "iter", false},
 	{"ps_set_state", "tp_btf", false},
 	{"ps_set_state_2", "tp_btf", false},
 	{"ps_set_state_3", "tp_btf", false},
@@ -149,7 +157,7 @@ static struct bpf_link *attach_one(struct probes *p, struct bpf_program *program
 	if (program == p->skel->progs.ps_list_listeners)
 		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_listeners);
 	else if (program == p->skel->progs.ps_inventory ||
-		 program == p->skel->progs.ps_list_records)
+		 program == p->skel->progs.ps_list_records || program == p->skel->progs.ps_forget)
 		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_records);
 	else
 		return bpf_program__attach(program);
@@ -273,6 +281,7 @@ int probes_fd(const struct probes *p)
 
 int probes_process_add(struct probes *p, uint32_t tgid, const struct ps_process *process)
 {
+	p->skel->bss->ps_owners[process->owner / 8] |= (uint8_t)(1U << process->owner % 8);
 	if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.ps_processes), &tgid, process, BPF_ANY))
 		return -errno;
 	return 0;
@@ -281,6 +290,11 @@ int probes_process_add(struct probes *p, uint32_t tgid, const struct ps_process 
 void probes_process_drop(struct probes *p, uint32_t tgid)
 {
 	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.ps_processes), &tgid);
+}
+
+void probes_owner_drop(struct probes *p, uint32_t owner)
+{
+	p->skel->bss->ps_owners[owner / 8] &= (uint8_t) ~(1U << owner % 8);
 }
 
 int probes_processes(struct probes *p, probes_process_fn *fn, void *arg)
@@ -313,83 +327,23 @@ void probes_grace_period(void)
 		nanosleep(&while_, NULL);
 }
 
-/* Reads an iterator to its end and throws away what it prints. */
-static int run_iterator(struct bpf_link *link)
-{
-	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(link));
-	char nothing[64];
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	do {
-		n = read(fd, nothing, sizeof(nothing));
-	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-	return n < 0 ? -errno : 0;
-}
-
-/* Over the descriptors of one process. NULL: errno says why. */
-static struct bpf_link *attach_to_process(struct bpf_program *program, uint32_t tgid)
-{
-	union bpf_iter_link_info info = {.task.pid = tgid};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-
-	return bpf_program__attach_iter(program, &opts);
-}
-
 int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass)
 {
-	struct bpf_link *link = attach_to_process(p->skel->progs.ps_adopt, tgid);
+	struct bpf_link *link = iterator_attach(p->skel->progs.ps_adopt, tgid);
 	int err;
 
 	p->skel->bss->ps_adopt_pass = pass;
 	if (!link)
 		return -errno;
-	err = run_iterator(link);
+	err = iterator_run(link);
 	bpf_link__destroy(link);
 	return err;
-}
-
-/*
- * All that the iterator of links[i] prints, in one piece of memory that is the caller's. The kernel keeps a row whole within
- * its own buffer, but a read() may end inside of one.
- */
-static ssize_t read_iterator(struct probes *p, size_t i, char **ret)
-{
-	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(p->links[i]));
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0, cap = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		if (cap - len < ITER_BYTES) {
-			char *more = realloc(text, cap * 2 + ITER_BYTES);
-
-			if (!more)
-				return -ENOMEM;
-			text = more;
-			cap = cap * 2 + ITER_BYTES;
-		}
-		n = read(fd, text + len, cap - len);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		len += (size_t)n;
-	}
-	*ret = text;
-	text = NULL;
-	return (ssize_t)len;
 }
 
 int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t len = read_iterator(p, PROGRAM_LIST_TASKS, &text);
+	ssize_t len = iterator_read(p->links[PROGRAM_LIST_TASKS], &text);
 	struct ps_task_row row;
 
 	if (len < 0)
@@ -405,7 +359,7 @@ int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg)
 int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t len = read_iterator(p, PROGRAM_LIST_LISTENERS, &text);
+	ssize_t len = iterator_read(p->links[PROGRAM_LIST_LISTENERS], &text);
 	const uint64_t *words = (const uint64_t *)text;
 	struct ps_listener_row row;
 	size_t at = 0, end, count;
@@ -440,7 +394,7 @@ int probes_open_records(struct probes *p)
 
 int probes_open_held(struct probes *p, uint32_t tgid)
 {
-	struct bpf_link *link = attach_to_process(p->skel->progs.ps_list_held, tgid);
+	struct bpf_link *link = iterator_attach(p->skel->progs.ps_list_held, tgid);
 	int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -errno;
 
 	bpf_link__destroy(link); /* the iterator holds what it needs */
@@ -463,9 +417,49 @@ int probes_inventory(struct probes *p, uint32_t generation, bool *ret_full)
 	p->skel->bss->ps_inventory_generation = generation;
 	p->skel->bss->ps_inventory_full = 0;
 	p->skel->bss->ps_inventory_young = 0;
-	err = run_iterator(p->links[PROGRAM_INVENTORY]);
+	err = iterator_run(p->links[PROGRAM_INVENTORY]);
 	if (!err)
 		*ret_full = p->skel->bss->ps_inventory_full != 0;
+	return err;
+}
+
+static void on_no_listener(void *arg, const struct ps_listener_row *row, const uint64_t *cookies,
+			   size_t count)
+{
+	(void)arg;
+	(void)row;
+	(void)cookies;
+	(void)count;
+}
+
+/* The second reading of the listeners gives back a port that one forgotten by the first shared with another. By then each has its port, so
+ * that none stands at 0 but one that begins now. */
+static int forget_once(struct probes *p, bool *ret_any)
+{
+	int err;
+
+	p->skel->bss->ps_ports[0] = 0;
+	err = probes_listeners(p, on_no_listener, NULL);
+
+	if (!err)
+		err = probes_listeners(p, on_no_listener, NULL);
+	p->skel->bss->ps_forgotten = 0;
+	if (!err)
+		err = iterator_run(p->links[PROGRAM_FORGET]);
+	*ret_any = p->skel->bss->ps_forgotten != 0;
+	return err;
+}
+
+int probes_forget(struct probes *p)
+{
+	bool any = true;
+	int err = 0;
+
+	for (int walk = 0; walk < FORGET_WALKS_MAX && !err && any; walk++) {
+		err = forget_once(p, &any);
+		if (any)
+			probes_grace_period();
+	}
 	return err;
 }
 

@@ -72,9 +72,11 @@ int probes_fd(const struct probes *p);
  */
 int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct probes_ring *ret);
 
-/* -E2BIG: PS_PROCESSES_MAX reached. */
+/* From here on the process' owner is a target: 1 … PS_OWNERS - 1. -E2BIG: PS_PROCESSES_MAX reached. */
 int probes_process_add(struct probes *p, uint32_t tgid, const struct ps_process *process);
 void probes_process_drop(struct probes *p, uint32_t tgid);
+/* The owner is no target any more: what its processes do is a stranger's doing, once a grace period has passed. */
+void probes_owner_drop(struct probes *p, uint32_t owner);
 int probes_processes(struct probes *p, probes_process_fn *fn, void *arg);
 
 /* Pass 1 or 2 of adoption over one process of the map (bpf/inventory.bpf.h); a grace period lies between.
@@ -82,6 +84,10 @@ int probes_processes(struct probes *p, probes_process_fn *fn, void *arg);
 int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass);
 /* Returns when every softirq that ran at the call is over; up to some tens of milliseconds. */
 void probes_grace_period(void);
+
+/* Deletes what the kernel half holds of dropped owners only: tags of listeners, records. Call it a grace period after the owners were
+ * dropped and after the adoption by those that remain. */
+int probes_forget(struct probes *p);
 
 /* All processes of the host, by rising tgid; all listeners of targets. */
 int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg);

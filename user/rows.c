@@ -25,7 +25,8 @@ struct row {
 
 struct rows {
 	struct query query;
-	const struct series_table *names;
+	const struct series_name
+		*names[SERIES_NAMES_MAX]; /* held: one may be dropped before all is written */
 	uint64_t now_ns;
 	struct row *at;
 	size_t count, cap, unjoined, unheld;
@@ -41,7 +42,8 @@ int rows_open(struct rows **ret, const struct query *query, const struct series_
 	if (!r)
 		return -ENOMEM;
 	r->query = *query;
-	r->names = names;
+	for (uint32_t i = 0; i < series_names(names); i++)
+		r->names[i] = series_name_hold(names, (uint16_t)i);
 	r->now_ns = now_ns;
 	*ret = r;
 	return 0;
@@ -51,14 +53,15 @@ void rows_close(struct rows *r)
 {
 	if (!r)
 		return;
+	for (int i = 0; i < SERIES_NAMES_MAX; i++)
+		series_name_release(r->names[i]);
 	free(r->at);
 	free(r);
 }
 
 static bool is_asked_for(const struct rows *r, const struct connections_live *live)
 {
-	if (r->query.has_process &&
-	    strcmp(series_name_text(r->names, live->name), r->query.process) != 0)
+	if (r->query.has_process && strcmp(r->names[live->name]->text, r->query.process) != 0)
 		return false;
 	return !r->query.has_peer || address_prefix_contains(&r->query.peer, live->peer);
 }
@@ -224,7 +227,7 @@ static json_t *make_object(const struct rows *r, const struct row *row)
 	address_format(row->live.peer, peer);
 	return json_pack(
 		"{s:s,s:o,s:s,s:s,s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", /**/
-		"process", series_name_text(r->names, row->live.name), /**/
+		"process", r->names[row->live.name]->text, /**/
 		"pid", number(row->pid, row->pid), /**/
 		"direction", inbound ? "inbound" : "outbound", /**/
 		"state", state_text(row), /**/

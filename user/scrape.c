@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "exposition.h"
+#include "gather.h"
 #include "listeners.h"
 #include "log.h"
 #include "snapshot.h"
@@ -18,7 +19,6 @@
 #include "version.h"
 
 #define SHARE_NS (50 * NSEC_PER_MSEC)
-#define REFUSED_CAUSES 6
 
 struct scrape {
 	struct scrape_sources from;
@@ -83,6 +83,7 @@ static void on_listener(void *arg, const struct ps_listener_row *row, const uint
 
 	if (name < 0)
 		return;
+	recording_listener(s->from.recording, row);
 	listeners_add(s->listeners, row, (uint16_t)name);
 	if (s->queued_cap - s->queued_count < count) {
 		size_t cap = s->queued_cap * 2 + count;
@@ -103,12 +104,16 @@ static void read_listeners(struct scrape *s)
 	int err;
 
 	s->queued_count = 0;
+	recording_mark(s->from.recording, RECORDING_LISTENERS_BEGIN);
 	listeners_begin(s->listeners);
 	err = probes_listeners(s->from.probes, on_listener, s);
+	recording_mark(s->from.recording, RECORDING_LISTENERS_END);
 	listeners_end(s->listeners);
 	if (err)
 		log_error("cannot read the listening sockets: %s", strerror(-err));
 	s->from.drain(s->from.arg);
+	recording_mark(s->from.recording, RECORDING_QUEUED_RESET);
+	recording_queued(s->from.recording, s->queued, s->queued_count);
 	pools_queued_reset(s->from.pools);
 	for (size_t i = 0; i < s->queued_count; i++)
 		connections_queued(s->from.connections, s->queued[i]);
@@ -127,6 +132,7 @@ static void on_process(void *arg, uint32_t tgid, const struct ps_process *proces
 /* One row for each name, also for those whose processes are all gone. */
 static size_t count_processes(struct scrape *s, struct exposition_process rows[SERIES_NAMES_MAX])
 {
+	struct recording_processes recorded[SERIES_NAMES_MAX];
 	bool known[SERIES_NAMES_MAX] = {};
 	size_t count = 0;
 
@@ -138,27 +144,12 @@ static size_t count_processes(struct scrape *s, struct exposition_process rows[S
 		if (name < 0 || known[name])
 			continue;
 		known[name] = true;
+		recorded[count] = (struct recording_processes){
+			.name = (uint32_t)name, .processes = (uint32_t)s->processes[name]};
 		rows[count++] = (struct exposition_process){.name = (uint16_t)name,
 							    .processes = s->processes[name]};
 	}
-	return count;
-}
-
-static size_t gather_listeners(const struct scrape *s,
-			       struct exposition_listener rows[LISTENERS_PORTS_MAX])
-{
-	size_t count;
-	const struct listeners_row *from = listeners_rows(s->listeners, &count);
-
-	for (size_t i = 0; i < count; i++)
-		rows[i] = (struct exposition_listener){
-			.name = from[i].name,
-			.server_port = from[i].port,
-			.listeners = from[i].listeners,
-			.half_open = from[i].half_open,
-			.queue_limit = from[i].queue_limit,
-			.dropped = from[i].dropped,
-		};
+	recording_processes(s->from.recording, recorded, count);
 	return count;
 }
 
@@ -177,54 +168,56 @@ static size_t gather_programs(const struct scrape *s,
 	return count;
 }
 
-static void gather_counters(struct scrape *s, struct exposition_self *self,
-			    struct exposition_cause refused[REFUSED_CAUSES])
+static void read_counters(const struct scrape *s, struct gather_counters *ret)
 {
 	struct probes_counters counters;
 
 	probes_counters(s->from.probes, &counters);
-	connections_stats(s->from.connections, &self->connections);
-	memcpy(self->events_refused, counters.refused, sizeof(counters.refused));
-	memcpy(self->events_lost, counters.lost, sizeof(counters.lost));
-	self->events_lost[PS_EVENT_ACCEPT] += self->connections.accepts_lost;
-	const struct exposition_cause causes[REFUSED_CAUSES] = {
-		{"memory", counters.refusals[PS_REFUSAL_MEMORY]},
-		{"optmem", counters.refusals[PS_REFUSAL_OPTMEM]},
-		{"processes", counters.refusals[PS_REFUSAL_PROCESSES]},
-		{"mirror", self->connections.full},
-		{"listeners", listeners_refused(s->listeners)},
-		{"accepts", self->connections.accepts_dropped},
-	};
+	*ret = (struct gather_counters){};
+	memcpy(ret->kernel.refused, counters.refused, sizeof(counters.refused));
+	memcpy(ret->kernel.lost, counters.lost, sizeof(counters.lost));
+	memcpy(ret->kernel.refusals, counters.refusals, sizeof(counters.refusals));
+	_Static_assert((int)INVENTORY_CAUSES == GATHER_RECONCILES, "one counter each");
+	for (int i = 0; i < INVENTORY_CAUSES; i++)
+		ret->reconciles[i] = inventory_count(s->from.inventory, (enum inventory_cause)i);
+	recording_counters(s->from.recording, ret);
+}
 
-	memcpy(refused, causes, sizeof(causes));
+/* What a replay cannot find out by itself. */
+struct readings {
+	struct exposition_process processes[SERIES_NAMES_MAX];
+	size_t process_count;
+	struct gather_counters counters;
+};
+
+static void read_engine(struct scrape *s, struct readings *ret)
+{
+	read_listeners(s);
+	ret->process_count = count_processes(s, ret->processes);
+	read_counters(s, &ret->counters);
+}
+
+void scrape_read(struct scrape *s)
+{
+	struct readings readings;
+
+	read_engine(s, &readings);
 }
 
 static int take_snapshot(struct scrape *s)
 {
-	struct exposition_listener listeners[LISTENERS_PORTS_MAX];
-	struct exposition_process processes[SERIES_NAMES_MAX];
 	struct exposition_program programs[PROBES_PROGRAMS_MAX];
-	struct exposition_cause refused[REFUSED_CAUSES];
+	struct readings readings;
+	struct gather rows;
 	struct usage usage;
-	const struct exposition_cause reconciles[] = {
-		{"attach", inventory_count(s->from.inventory, INVENTORY_ATTACH)},
-		{"loss", inventory_count(s->from.inventory, INVENTORY_LOSS)},
-		{"timer", inventory_count(s->from.inventory, INVENTORY_TIMER)},
-	};
 
-	read_listeners(s);
+	read_engine(s, &readings);
 	usage_read(&s->usage_files, &usage);
 	struct exposition_self self = {
-		.listeners = listeners,
-		.listener_count = gather_listeners(s, listeners),
-		.processes = processes,
-		.process_count = count_processes(s, processes),
+		.processes = readings.processes,
+		.process_count = readings.process_count,
 		.programs = programs,
 		.program_count = gather_programs(s, programs),
-		.records_refused = refused,
-		.records_refused_count = ARRAY_SIZE(refused),
-		.reconciles = reconciles,
-		.reconcile_count = ARRAY_SIZE(reconciles),
 		.last_scrape_ns = s->last_ns,
 		.requests = s->requests,
 		.usage = &usage,
@@ -235,7 +228,7 @@ static int take_snapshot(struct scrape *s)
 		.revision = version_revision,
 		.libbpf = probes_libbpf_version(),
 	};
-	gather_counters(s, &self, refused);
+	gather_engine(&rows, &self, s->from.connections, s->listeners, &readings.counters);
 	return snapshot_take(&s->snapshot, s->from.pools, &self);
 }
 
@@ -251,6 +244,12 @@ void scrape_tick(struct scrape *s, uint64_t now_ns)
 		forget_snapshot(s);
 }
 
+void scrape_forget(struct scrape *s, uint64_t names)
+{
+	forget_snapshot(s);
+	listeners_forget(s->listeners, names);
+}
+
 /* One exposition under way. */
 struct body {
 	struct scrape *scrape;
@@ -263,20 +262,32 @@ static const enum exposition_format exposition_formats[NEGOTIATE_FORMATS] = {
 	[NEGOTIATE_OPENMETRICS] = EXPOSITION_OPENMETRICS,
 };
 
+int scrape_snapshot(struct scrape *s, struct snapshot **ret)
+{
+	uint64_t now_ns = util_now_ns();
+	int err = 0;
+
+	scrape_tick(s, now_ns);
+	if (!s->snapshot) {
+		s->taken_ns = now_ns;
+		err = take_snapshot(s);
+	}
+	if (!err)
+		*ret = snapshot_hold(s->snapshot);
+	return err;
+}
+
 int scrape_body_open(struct scrape *s, const struct body_request *request, void **ret_body)
 {
 	uint64_t started_ns = util_now_ns();
 	struct body *body = calloc(1, sizeof(*body));
-	int err = body ? 0 : -ENOMEM;
+	struct snapshot *snapshot = NULL;
+	int err = body ? scrape_snapshot(s, &snapshot) : -ENOMEM;
 
-	scrape_tick(s, started_ns);
-	if (!err && !s->snapshot) {
-		s->taken_ns = started_ns;
-		err = take_snapshot(s);
-	}
 	if (!err)
 		err = exposition_open(&body->exposition, exposition_formats[request->format],
-				      s->snapshot);
+				      snapshot);
+	snapshot_release(snapshot);
 	if (err) {
 		free(body);
 		return err;

@@ -13,7 +13,9 @@
 #include "inventory.h"
 #include "pools.h"
 #include "probes.h"
+#include "recording.h"
 #include "requests.h"
+#include "snapshot.h"
 #include "targets.h"
 
 /* Where the numbers come from; all stay the caller's and must outlive the scrape and its bodies. */
@@ -23,6 +25,7 @@ struct scrape_sources {
 	struct connections *connections;
 	struct targets *targets;
 	struct inventory *inventory;
+	struct recording *recording; /* of what is read for it; NULL: none */
 	void (*drain)(void *arg); /* takes what the ring holds */
 	void *arg;
 };
@@ -33,13 +36,22 @@ struct scrape;
 int scrape_open(struct scrape **ret, const struct scrape_sources *sources);
 void scrape_close(struct scrape *s);
 
+/* Reads all that a scrape reads, for the recording only. */
+void scrape_read(struct scrape *s);
+
 /* Gives back the memory of a snapshot that is too old to be shared. Call it on a timer. */
 void scrape_tick(struct scrape *s, uint64_t now_ns);
+
+/* The names of these indices (bit by index) are free again: nothing of them is shown any more, but by bodies under way. */
+void scrape_forget(struct scrape *s, uint64_t names);
 
 /* What the endpoint counts: shown from now on; it stays the caller's. NULL: not any more. */
 void scrape_set_requests(struct scrape *s, const struct requests *requests);
 /* How a load of the configuration went, and when (since 1970); at scrape_open() the first one has succeeded. */
 void scrape_set_reload(struct scrape *s, bool ok, uint64_t realtime_ns);
+
+/* What /metrics would show now; snapshot_release() it. -ENOMEM */
+int scrape_snapshot(struct scrape *s, struct snapshot **ret);
 
 /* As struct body_ops says. Bodies opened within 50 ms show the same moment. */
 int scrape_body_open(struct scrape *s, const struct body_request *request, void **ret_body);

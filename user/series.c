@@ -19,7 +19,7 @@
 #include "util.h"
 
 #define OVERFLOW_MAX (SERIES_NAMES_MAX * PS_DIRECTIONS)
-#define NAME_LABEL_MAX (sizeof("process=\"\"") + SERIES_NAME_MAX)
+#define NAME_LABEL_MAX sizeof(((struct series_name *)NULL)->label)
 
 _Static_assert(sizeof(struct series) == 15 * 64, "a scrape copies it: at most 1 KiB each");
 _Static_assert(sizeof(struct series_key) == 22, "hashed and compared as bytes: no padding");
@@ -30,8 +30,7 @@ _Static_assert(
 	"the longest label text fits");
 
 struct name {
-	char text[SERIES_NAME_MAX + 1];
-	char label[NAME_LABEL_MAX];
+	struct series_name *name; /* NULL: the index is free */
 	struct series_peers sides[PS_DIRECTIONS];
 };
 
@@ -55,7 +54,7 @@ struct series_table {
 	struct hash_key key;
 	struct index_slot *index;
 	uint32_t index_mask;
-	uint32_t name_count;
+	uint32_t name_count; /* indices ever used */
 	struct name names[SERIES_NAMES_MAX];
 };
 
@@ -82,7 +81,7 @@ int series_open(struct series_table **ret, uint32_t peers_max, uint32_t series_m
 	t->key = hash_key_make(hash_key);
 	t->index_mask = index_size - 1;
 	t->index = calloc(index_size, sizeof(*t->index));
-	t->free = calloc(series_max, sizeof(*t->free));
+	t->free = calloc(series_max + OVERFLOW_MAX, sizeof(*t->free));
 	t->series = memory_zeroed(series_bytes(t));
 	if (!t->index || !t->free || !t->series) {
 		series_close(t);
@@ -98,13 +97,15 @@ void series_close(struct series_table *t)
 		return;
 	for (uint32_t i = 0; i < t->count; i++)
 		series_labels_release(t->series[i].labels);
+	for (uint32_t i = 0; i < t->name_count; i++)
+		series_name_release(t->names[i].name);
 	memory_free(t->series, series_bytes(t));
 	free(t->free);
 	free(t->index);
 	free(t);
 }
 
-static void name_format(struct name *n)
+static void name_format(struct series_name *n)
 {
 	char *p = stpcpy(n->label, "process=\"");
 
@@ -118,20 +119,28 @@ static void name_format(struct name *n)
 
 int series_name(struct series_table *t, const char *name)
 {
-	struct name *n;
+	uint32_t at = t->name_count;
+	struct series_name *n;
 
 	if (!*name || series_name_bytes(name) > SERIES_NAME_MAX)
 		return -EINVAL;
-	for (uint32_t i = 0; i < t->name_count; i++) {
-		if (!strcmp(t->names[i].text, name))
+	for (uint32_t i = t->name_count; i-- > 0;) {
+		if (!t->names[i].name)
+			at = i;
+		else if (!strcmp(t->names[i].name->text, name))
 			return (int)i;
 	}
-	if (t->name_count == SERIES_NAMES_MAX)
+	if (at == SERIES_NAMES_MAX)
 		return -ENOSPC;
-	n = &t->names[t->name_count];
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return -ENOMEM;
 	strcpy(n->text, name);
 	name_format(n);
-	return (int)t->name_count++;
+	n->holders = 1;
+	t->names[at].name = n;
+	t->name_count += at == t->name_count;
+	return (int)at;
 }
 
 uint32_t series_names(const struct series_table *t)
@@ -141,12 +150,24 @@ uint32_t series_names(const struct series_table *t)
 
 const char *series_name_text(const struct series_table *t, uint16_t name)
 {
-	return t->names[name].text;
+	return t->names[name].name ? t->names[name].name->text : NULL;
 }
 
-const char *series_name_label(const struct series_table *t, uint16_t name)
+const struct series_name *series_name_hold(const struct series_table *t, uint16_t name)
 {
-	return t->names[name].label;
+	struct series_name *n = t->names[name].name;
+
+	if (n)
+		n->holders++;
+	return n;
+}
+
+void series_name_release(const struct series_name *name)
+{
+	struct series_name *n = (struct series_name *)name;
+
+	if (n && !--n->holders)
+		free(n);
 }
 
 static struct labels *labels_of(const char *text)
@@ -193,8 +214,8 @@ static struct labels *labels_format(const struct series_table *t, const struct s
 		snprintf(port, sizeof(port), "%u", key->server_port);
 	}
 	snprintf(text, sizeof(text), "%s,direction=\"%s\",peer_address=\"%s\",server_port=\"%s\"",
-		 t->names[key->name].label, key->direction == PS_INBOUND ? "inbound" : "outbound",
-		 peer, port);
+		 t->names[key->name].name->label,
+		 key->direction == PS_INBOUND ? "inbound" : "outbound", peer, port);
 	return labels_make(text);
 }
 
@@ -274,11 +295,20 @@ void series_drop(struct series_table *t, uint32_t slot)
 	struct series *s = &t->series[slot];
 
 	index_free(t, index_find(t, &s->key));
-	t->names[s->key.name].sides[s->key.direction].peers--;
-	t->peers--;
+	t->names[s->key.name].sides[s->key.direction].peers -= !s->key.overflow;
+	t->peers -= !s->key.overflow;
 	series_labels_release(s->labels);
 	memset(s, 0, sizeof(*s));
 	t->free[t->free_count++] = slot;
+}
+
+void series_name_drop(struct series_table *t, uint16_t name)
+{
+	for (uint32_t i = 0; i < t->count; i++)
+		if (t->series[i].labels && t->series[i].key.name == name)
+			series_drop(t, i);
+	series_name_release(t->names[name].name);
+	t->names[name] = (struct name){};
 }
 
 const struct series *series_likely(const struct series_table *t, const struct series_key *key)

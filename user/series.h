@@ -49,6 +49,13 @@ struct series {
 	struct histogram handshake, lifetime, accept_wait;
 } __attribute__((aligned(64)));
 
+/* A process name, for whoever shows it later than it may be dropped. */
+struct series_name {
+	char text[SERIES_NAME_MAX + 1];
+	char label[SERIES_NAME_MAX + sizeof("process=\"\"")]; /* process="…", escaped */
+	uint32_t holders;
+};
+
 /* How full the table is for one (process name, direction). */
 struct series_peers {
 	uint32_t peers; /* series that have a peer of their own */
@@ -77,17 +84,21 @@ static inline size_t series_name_bytes(const char *name)
  * sanitised by the caller.
  */
 int series_name(struct series_table *t, const char *name);
+/* Drops all series of the name, as series_drop() does, and frees its index for another one. */
+void series_name_drop(struct series_table *t, uint16_t name);
+/* Indices run from 0 to this - 1; the text of a free one is NULL. */
 uint32_t series_names(const struct series_table *t);
 const char *series_name_text(const struct series_table *t, uint16_t name);
-/* process="…", escaped; stays as long as the table. */
-const char *series_name_label(const struct series_table *t, uint16_t name);
+/* The name stays until it is released as often; NULL for a free index. */
+const struct series_name *series_name_hold(const struct series_table *t, uint16_t name);
+void series_name_release(const struct series_name *name); /* also NULL */
 
 /*
  * Slot of the key's series, made on first use; the slot of the overflow series when a bound is reached. A slot stays valid
  * until series_drop(). -ENOMEM is the only error.
  */
 int series_get(struct series_table *t, const struct series_key *key, uint32_t *ret_slot);
-/* Forgets a series that has a peer of its own, and makes room for another. Nobody may use the slot any more. */
+/* Forgets a series, and makes room for another. Nobody may use the slot any more. */
 void series_drop(struct series_table *t, uint32_t slot);
 /* Which series series_get() will most likely find, without touching it; NULL: none yet. For prefetching. */
 const struct series *series_likely(const struct series_table *t, const struct series_key *key);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Owns copies of everything that changes: series, the arrays of the caller, counters. Label text of series is held, names and bounds are
+ * Owns copies of everything that changes: series, the arrays of the caller, counters. Label text of series and names are held, bounds are
  * those of the pools, which outlive it. Invariant: after snapshot_take() nothing in it changes but the number of holders.
  * Knows nothing of text.
  */
@@ -28,6 +28,7 @@ struct snapshot {
 	uint32_t holders;
 	struct families_data data;
 	struct series *series;
+	const struct series_name *names[SERIES_NAMES_MAX]; /* NULL: a free index */
 	struct peers_row peers[SERIES_NAMES_MAX * PS_DIRECTIONS];
 	struct kind_row kinds[PS_EVENTS];
 	struct one_row one;
@@ -95,8 +96,9 @@ static void peers_copy(struct snapshot *s, const struct series_table *t)
 	struct peers_row *row = s->peers;
 
 	for (uint32_t name = 0; name < series_names(t); name++) {
-		for (int d = 0; d < PS_DIRECTIONS; d++, row++) {
-			row->label = series_name_label(t, (uint16_t)name);
+		s->names[name] = series_name_hold(t, (uint16_t)name);
+		for (int d = 0; s->names[name] && d < PS_DIRECTIONS; d++, row++) {
+			row->label = s->names[name]->label;
 			row->direction = directions[d];
 			series_peers(t, (uint16_t)name, (enum ps_direction)d, &row->stats);
 		}
@@ -109,7 +111,8 @@ static const char *known(const char *s)
 	return s && *s ? s : "unknown";
 }
 
-static void self_copy(struct snapshot *s, const struct exposition_self *self)
+static void self_copy(struct snapshot *s, const struct exposition_self *self,
+		      const struct series_table *t)
 {
 	for (int i = 0; i < PS_EVENTS; i++) {
 		s->kinds[i].kind = event_kinds[i];
@@ -117,7 +120,7 @@ static void self_copy(struct snapshot *s, const struct exposition_self *self)
 		s->kinds[i].refused = self->events_refused[i];
 		s->kinds[i].lost = self->events_lost[i];
 	}
-	s->one.peers_limit = series_peers_max(s->data.table);
+	s->one.peers_limit = series_peers_max(t);
 	s->one.tracked = self->connections.tracked;
 	s->one.tracked_limit = self->connections.limit;
 	s->one.corrections = self->connections.corrections;
@@ -129,6 +132,8 @@ static void self_copy(struct snapshot *s, const struct exposition_self *self)
 		 known(self->revision), known(self->libbpf));
 	s->data.rows[ROW_KIND] = (struct rows){s->kinds, PS_EVENTS, sizeof(s->kinds[0])};
 	s->data.rows[ROW_ONE] = (struct rows){&s->one, 1, sizeof(s->one)};
+	if (!self->replayed)
+		s->data.rows[ROW_DAEMON] = s->data.rows[ROW_ONE];
 	if (self->probe_stats)
 		s->data.rows[ROW_PROBE_STATS] = s->data.rows[ROW_PROGRAM];
 }
@@ -188,15 +193,15 @@ int snapshot_take(struct snapshot **ret, struct pools *pools, const struct expos
 	if (!s)
 		return -ENOMEM;
 	s->holders = 1;
-	s->data.table = pools_series(pools);
+	s->data.names = s->names;
 	s->data.bounds[0] = &pools_config(pools)->handshake;
 	s->data.bounds[1] = &pools_config(pools)->lifetime;
 	if (series_copy(s, pools_series(pools)) || arrays_copy(s, self)) {
 		snapshot_release(s);
 		return -ENOMEM;
 	}
-	peers_copy(s, s->data.table);
-	self_copy(s, self);
+	peers_copy(s, pools_series(pools));
+	self_copy(s, self, pools_series(pools));
 	if (self->requests)
 		requests_copy(s, self->requests);
 	if (self->usage)
@@ -217,6 +222,8 @@ void snapshot_release(struct snapshot *s)
 		return;
 	for (size_t i = 0; i < s->data.rows[ROW_SERIES].count; i++)
 		series_labels_release(s->series[i].labels);
+	for (int i = 0; i < SERIES_NAMES_MAX; i++)
+		series_name_release(s->names[i]);
 	free(s->series);
 	for (int i = 0; i < ROWS_COPIED; i++)
 		free((void *)s->data.rows[i].data);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Attaching. Order: the processes enter the kernel's map first, so that whatever they do from then on is recorded; then what they
+ * Attaching and detaching. Order: the processes enter the kernel's map first, so that whatever they do from then on is recorded; then what they
  * hold already is adopted, in two passes with a grace period between. A socket that both could see has a
- * record by the time of the second, and keeps it. Knows no socket.
+ * record by the time of the second, and keeps it. Detaching goes the same way back: the owner first, so that nothing new comes; then
+ * what others hold is theirs; then the rest goes. Knows no socket.
  */
 #include "targets.h"
 
@@ -33,7 +34,9 @@ struct snapshot {
 struct targets {
 	struct probes *probes;
 	struct pools *pools;
+	struct recording *recording; /* NULL: none */
 	uint32_t last_id;
+	bool unreleased; /* the kernel half still has something of dropped ones */
 	size_t count;
 	struct target at[TARGETS_MAX];
 };
@@ -53,6 +56,11 @@ int targets_open(struct targets **ret, struct probes *probes, struct pools *pool
 void targets_close(struct targets *t)
 {
 	free(t);
+}
+
+void targets_set_recording(struct targets *t, struct recording *recording)
+{
+	t->recording = recording;
 }
 
 size_t targets_count(const struct targets *t)
@@ -145,6 +153,10 @@ static int check_spec(const struct targets *t, const struct snapshot *s,
 			 (int)spec->pid);
 		return -EINVAL;
 	}
+	if (spec->start_ns && spec->start_ns != found->row.start_ns) {
+		snprintf(why, why_size, "PID %d is another process by now", (int)spec->pid);
+		return -ESRCH;
+	}
 	for (size_t i = 0; i < t->count; i++) {
 		if (t->at[i].pid == spec->pid && t->at[i].start_ns == found->row.start_ns) {
 			snprintf(why, why_size, "PID %d is attached already, as %s", (int)spec->pid,
@@ -166,25 +178,32 @@ static int add_target(struct targets *t, const struct process *process,
 		snprintf(why, why_size, "more than %d targets", TARGETS_MAX);
 		return -E2BIG;
 	}
-	*target = (struct target){.id = ++t->last_id,
+	*target = (struct target){.id = t->last_id + 1,
 				  .pid = spec->pid,
 				  .start_ns = process->row.start_ns,
 				  .follow = follow};
 	name_clean(spec->name ? spec->name : process->row.comm, target->name);
 	value = (struct ps_process){.owner = target->id, .follow = follow};
 	err = pools_add_owner(t->pools, target->id, target->name);
-	if (err) {
+	if (err == -ERANGE)
+		snprintf(why, why_size,
+			 "cannot attach PID %d: %u targets have been attached since "
+			 "the start, and their numbers are not used again",
+			 (int)spec->pid, t->last_id);
+	else if (err)
 		snprintf(why, why_size, "cannot name PID %d %s: more than %d process names",
 			 (int)spec->pid, target->name, SERIES_NAMES_MAX);
+	if (err)
 		return err;
-	}
+	recording_owner(t->recording, target->id, target->name);
+	t->count++;
+	t->last_id++;
 	err = probes_process_add(t->probes, (uint32_t)spec->pid, &value);
 	if (err) {
 		snprintf(why, why_size, "cannot add PID %d to the kernel's map: %s", (int)spec->pid,
 			 strerror(-err));
 		return err;
 	}
-	t->count++;
 	return 0;
 }
 
@@ -288,14 +307,20 @@ static int adopt(struct targets *t, const struct snapshot *s, uint32_t first, ui
 	return 0;
 }
 
-/* Takes back the targets from `first` on; what they fork in this moment is dropped when it exits. */
-static void undo(struct targets *t, const struct snapshot *s, size_t first, uint32_t first_id)
+/* From here on its processes are strangers; it keeps its place in the table. */
+static void disown(struct targets *t, const struct target *target)
+{
+	t->unreleased = true;
+	probes_owner_drop(t->probes, target->id);
+	recording_owner_dropped(t->recording, target->id);
+	pools_drop_owner(t->pools, target->id);
+}
+
+/* Takes back the targets from `first` on. */
+static void undo(struct targets *t, size_t first)
 {
 	for (size_t i = first; i < t->count; i++)
-		probes_process_drop(t->probes, (uint32_t)t->at[i].pid);
-	for (size_t i = 0; i < s->count; i++)
-		if (s->at[i].owner >= first_id)
-			probes_process_drop(t->probes, s->at[i].row.tgid);
+		disown(t, &t->at[i]);
 	t->count = first;
 }
 
@@ -332,7 +357,7 @@ int targets_attach(struct targets *t, const struct target_spec *specs, size_t co
 		err = told(adopt(t, &s, first_id, t->last_id, drain, arg),
 			   "read the descriptor tables", why, why_size);
 	if (err)
-		undo(t, &s, first, first_id);
+		undo(t, first);
 	free(s.at);
 	return err;
 }
@@ -349,17 +374,36 @@ int targets_adopt(struct targets *t, uint32_t owner, void (*drain)(void *arg), v
 }
 
 struct tgids {
+	const struct pools *pools;
 	uint32_t at[PS_PROCESSES_MAX];
 	size_t count;
+	bool strangers; /* of dropped owners only */
 };
 
 static void on_tgid(void *arg, uint32_t tgid, const struct ps_process *process)
 {
 	struct tgids *list = arg;
 
-	(void)process;
+	if (list->strangers && pools_owner_name(list->pools, process->owner) >= 0)
+		return;
 	if (list->count < PS_PROCESSES_MAX)
 		list->at[list->count++] = tgid;
+}
+
+/* Takes the processes of dropped targets out of the kernel's map. */
+static int drop_strangers(struct targets *t)
+{
+	_cleanup_free_ struct tgids *list = calloc(1, sizeof(*list));
+	int err;
+
+	if (!list)
+		return -ENOMEM;
+	list->pools = t->pools;
+	list->strangers = true;
+	err = probes_processes(t->probes, on_tgid, list);
+	for (size_t i = 0; i < list->count; i++)
+		probes_process_drop(t->probes, list->at[i]);
+	return err;
 }
 
 /* The map is read before the processes are, so one that was forked in between is not taken for dead. */
@@ -396,5 +440,44 @@ int targets_adopt_all(struct targets *t, void (*drain)(void *arg), void *arg)
 		err = adopt(t, &s, 1, t->last_id, drain, arg);
 	free(known);
 	free(s.at);
+	return err;
+}
+
+size_t targets_drop(struct targets *t, pid_t pid, const char *name)
+{
+	size_t kept = 0, dropped;
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct target *target = &t->at[i];
+
+		if (pid ? target->pid == pid : !strcmp(target->name, name))
+			disown(t, target);
+		else
+			t->at[kept++] = *target;
+	}
+	dropped = t->count - kept;
+	t->count = kept;
+	return dropped;
+}
+
+bool targets_unreleased(const struct targets *t)
+{
+	return t->unreleased;
+}
+
+int targets_release(struct targets *t, void (*drain)(void *arg), void *arg)
+{
+	int err;
+
+	probes_grace_period(); /* what ran for the dropped, a fork among it, is over */
+	err = drop_strangers(t);
+	return err ? err : targets_adopt_all(t, drain, arg);
+}
+
+int targets_forget(struct targets *t)
+{
+	int err = probes_forget(t->probes);
+
+	t->unreleased = err != 0;
 	return err;
 }

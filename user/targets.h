@@ -12,6 +12,7 @@
 
 #include "pools.h"
 #include "probes.h"
+#include "recording.h"
 #include "series.h"
 
 #define TARGETS_MAX 256
@@ -26,6 +27,7 @@ struct target {
 
 struct target_spec {
 	pid_t pid;
+	uint64_t start_ns; /* of that process and no other; 0: whichever has the PID now */
 	const char *name; /* valid UTF-8 without control characters; NULL: the process' comm */
 };
 
@@ -34,13 +36,28 @@ struct targets;
 int targets_open(struct targets **ret, struct probes *probes, struct pools *pools);
 void targets_close(struct targets *t);
 
+/* Where the targets' names are written, too; stays the caller's. */
+void targets_set_recording(struct targets *t, struct recording *recording);
+
 /*
  * Attaches all or none: puts the processes and their descendants into the kernel's map, then adopts what they hold. An
  * explicit PID wins over following. `drain` is called between steps that fill the ring. Errors, told in `why`: -ESRCH no such
- * process, or it ended meanwhile; -EINVAL kernel thread or zombie; -EEXIST attached already; -E2BIG too many.
+ * process, or it ended meanwhile; -EINVAL kernel thread or zombie; -EEXIST attached already; -E2BIG too many; -ERANGE no id is
+ * left. An error leaves behind what targets_release() takes away.
  */
 int targets_attach(struct targets *t, const struct target_spec *specs, size_t count, bool follow,
 		   void (*drain)(void *arg), void *arg, char *why, size_t why_size);
+
+/*
+ * Takes targets away: those with this PID or, if that is 0, of this name. From here on their processes are strangers, and pools
+ * does not know their ids. Returns how many there were.
+ */
+size_t targets_drop(struct targets *t, pid_t pid, const char *name);
+/* After a drop, and after the mirror has forgotten the dropped: the targets that remain take what they hold of it. */
+int targets_release(struct targets *t, void (*drain)(void *arg), void *arg);
+/* After that, and after an inventory: the kernel half forgets the rest. Until this has succeeded targets_unreleased() is true. */
+int targets_forget(struct targets *t);
+bool targets_unreleased(const struct targets *t);
 
 /* Adopts again what the processes of one target hold: an accept named a socket without a record. */
 int targets_adopt(struct targets *t, uint32_t owner, void (*drain)(void *arg), void *arg);

@@ -16,6 +16,9 @@
 #define PS_COOKIE_BITS 48
 #define PS_COOKIE_MASK ((1ULL << PS_COOKIE_BITS) - 1)
 
+/* Ids of owners (targets): 1 … PS_OWNERS - 1, never used again. A power of two. */
+#define PS_OWNERS (1U << 20)
+
 /* Life-cycle order: a record's phase never goes back within one incarnation. SYN_RECV is no phase. */
 enum ps_phase {
 	PS_PHASE_NONE, /* a listener, or a child that is not established yet; never sent */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Any bytes as ring messages, in any order, with drains, inventories, repeats and the end of idle series between: no crash, no gauge below 0, and what
+ * Any bytes as ring messages, in any order, with drains, inventories, repeats, owners that come and go and the end of idle series between: no crash, no gauge below 0, and what
  * metrics.md says adds up does so after each input. Messages come raw (any size and content) and as records made of few
  * ids and owners, so that they meet.
  */
@@ -24,6 +24,14 @@ static uint8_t take(struct input *in)
 	return *in->at++;
 }
 
+static uint32_t last_owner; /* ids count up from 1 */
+
+/* Nobody, or one of the last three: it may have been dropped. */
+static uint32_t owner_of(uint32_t number)
+{
+	return number ? last_owner + 1 - number : 0;
+}
+
 static void tell_raw(struct connections *c, struct input *in)
 {
 	size_t size = take(in);
@@ -42,8 +50,8 @@ static void tell_record(struct connections *c, struct input *in, bool parked)
 	uint8_t bits = take(in);
 
 	r->id = 1 + bits % 8;
-	r->owner = bits >> 3 & 3;
-	r->birth_owner = bits >> 5 & 3;
+	r->owner = owner_of(bits >> 3 & 3);
+	r->birth_owner = owner_of(bits >> 5 & 3);
 	r->version = take(in) % 8;
 	r->phase = take(in) % (PS_PHASES + 1);
 	r->direction = take(in) % 2;
@@ -65,7 +73,7 @@ static void tell_accept(struct connections *c, struct input *in)
 	struct ps_message_accept m = {.kind = PS_MESSAGE_ACCEPT};
 
 	m.cookie = take(in) % 9;
-	m.owner = take(in) % 4;
+	m.owner = owner_of(take(in) % 4);
 	m.accepted_ns = take(in);
 	m.parked = take(in) & 1;
 	connections_message(c, &m, sizeof(m), NSEC_PER_SEC);
@@ -87,11 +95,26 @@ static void wait_a_second(struct pools *p, uint64_t *now_ns)
 	pools_expire(p, 2);
 }
 
+static void attach_or_detach(struct connections *c, struct pools *p, uint8_t bits)
+{
+	uint32_t owner = owner_of(1 + (bits >> 1) % 3);
+
+	if (bits & 1) {
+		check(!pools_add_owner(p, ++last_owner, bits & 2 ? "one" : "two"));
+		return;
+	}
+	if (pools_owner_name(p, owner) < 0)
+		return;
+	pools_drop_owner(p, owner);
+	connections_forget(c);
+	pools_sweep(p);
+}
+
 static void step(struct connections *c, struct pools *p, uint64_t *now_ns, struct input *in)
 {
 	uint32_t owners[2];
 
-	switch (take(in) % 8) {
+	switch (take(in) % 9) {
 	case 0:
 		tell_raw(c, in);
 		break;
@@ -111,6 +134,9 @@ static void step(struct connections *c, struct pools *p, uint64_t *now_ns, struc
 	case 5:
 		tell_shown(c, in);
 		connections_orphan_owners(c, take(in) * NSEC_PER_SEC, owners, 2);
+		break;
+	case 8:
+		attach_or_detach(c, p, take(in));
 		break;
 	default:
 		tell_record(c, in, take(in) & 1);
@@ -148,6 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(!pools_open(&p, &config));
 	check(!pools_add_owner(p, 1, "one") && !pools_add_owner(p, 2, "two") &&
 	      !pools_add_owner(p, 3, "one"));
+	last_owner = 3;
 	check(!connections_open(&c, 4, p, key));
 	while (in.left)
 		step(c, p, &now_ns, &in);

@@ -232,11 +232,12 @@ int poolscoped_start(struct poolscoped *d, const char *const argv[])
 	const char *accept_probe = getenv("ACCEPT_PROBE");
 	char address[64], probe[64];
 	double deadline;
-	int count = 2;
+	int count = 3;
 
 	d->port = process_free_port();
 	snprintf(address, sizeof(address), "--web.listen-address=127.0.0.1:%d", d->port);
 	all[1] = address;
+	all[2] = "--control.socket=off"; /* there is one default, and several daemons */
 	if (accept_probe) { /* first: a test that says otherwise means it */
 		snprintf(probe, sizeof(probe), "--accept-probe=%s", accept_probe);
 		all[count++] = probe;

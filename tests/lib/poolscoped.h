@@ -21,7 +21,7 @@ const char *poolscoped_path(void);
 /*
  * Starts it with --web.listen-address=127.0.0.1:PORT and these arguments (NULL-terminated). 0 once /-/ready is 200; if it ends
  * first, its exit status (128 + signal), with the process' texts still there to be read. Fails the test after 10 s.
- * $ACCEPT_PROBE: --accept-probe, unless the arguments name another.
+ * $ACCEPT_PROBE: --accept-probe, unless the arguments name another. It has no control socket, unless they name one.
  */
 int poolscoped_start(struct poolscoped *d, const char *const argv[]);
 

@@ -127,9 +127,14 @@ void scene_observe(struct scene *s, ...)
 	}
 }
 
+static char *scene_scrape(struct scene *s)
+{
+	return s->scrape ? s->scrape(s->scrape_arg) : poolscoped_scrape(&s->daemon);
+}
+
 bool scene_has_fexit(struct scene *s)
 {
-	char *text = poolscoped_scrape(&s->daemon);
+	char *text = scene_scrape(s);
 	double sum;
 	bool has = exposition_sum(text, "poolscope_probe_info", "attach=fexit", &sum) > 0;
 
@@ -199,14 +204,15 @@ static void counts_explain(const struct scene *s, const char *text, const char *
 				    wanted);
 	}
 	scene_print_losses(text);
-	poolscoped_print_log(&s->daemon);
+	if (!s->scrape)
+		poolscoped_print_log(&s->daemon);
 }
 
 void expect_series(struct scene *s, const char *process, const char *direction, const char *peer,
 		   int port, struct counts expected)
 {
 	double deadline = now_seconds() + SETTLE_SECONDS;
-	char *text = poolscoped_scrape(&s->daemon);
+	char *text = scene_scrape(s);
 	char filter[256], why[512] = "";
 
 	filter_of(process, direction, peer, port, filter);
@@ -217,7 +223,7 @@ void expect_series(struct scene *s, const char *process, const char *direction, 
 		}
 		free(text);
 		pause_ms(20);
-		text = poolscoped_scrape(&s->daemon);
+		text = scene_scrape(s);
 	}
 	if (exposition_check_invariants(text, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
@@ -226,7 +232,7 @@ void expect_series(struct scene *s, const char *process, const char *direction, 
 
 void expect_series_total(struct scene *s, long expected)
 {
-	char *text = poolscoped_scrape(&s->daemon);
+	char *text = scene_scrape(s);
 	double sum;
 	long count = (long)exposition_sum(text, "poolscope_connections_opened_total", "", &sum);
 
@@ -251,7 +257,7 @@ long scene_count(const char *text, const char *row, const char *process, const c
 double expect_sample(struct scene *s, const char *histogram, const char *filter, double low,
 		     double high)
 {
-	char *text = poolscoped_scrape(&s->daemon);
+	char *text = scene_scrape(s);
 	struct exposition_sample sample;
 	const char *cursor = text;
 	char name[160];

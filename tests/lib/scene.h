@@ -17,6 +17,9 @@ struct scene {
 	struct poolscoped daemon;
 	struct actor actors[SCENE_ACTORS_MAX];
 	size_t actor_count;
+	char *(*scrape)(
+		void *arg); /* checked text of another source than the daemon, to be freed; NULL: the daemon */
+	void *scrape_arg;
 };
 
 /* All the numbers of one series, or of several summed; what a test does not name must be 0. */

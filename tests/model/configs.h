@@ -29,6 +29,10 @@ static const struct config configs[] = {
 	 .found = {CLOSE_WAIT}, .skips = 1},
 	{"attach, detach, attach again", OUT(2, 1), .attaches = 2, .found = {SYN_SENT}},
 	{"inbound, handed over, detach, attach again", IN(2, 1, ACCEPTOR), .attaches = 2},
+	{"inbound, accept fallback, detach, attach again", IN(2, 1, ACCEPTOR), .fallback = true,
+	 .attaches = 2},
+	{"inbound, handed over, detach, one slot, nothing parked", IN(1, 0, ACCEPTOR),
+	 .attaches = 2},
 	{"two outbound", TWO(2), .inventories = 1},
 	{"two outbound, one slot", TWO(1), .inventories = 1},
 	{"two inbound, one accepted, three slots", TWO(3), .inbound = true, .accepts = 1,
@@ -67,4 +71,7 @@ static const struct config configs[] = {
 	 .acceptor = ACCEPTOR},
 	{BROKEN(NO_GRACE), OUT(2, 1), .attaches = 1, .found = {SYN_SENT}},
 	{BROKEN(DETACH_KEEPS_TOMBSTONES), OUT(2, 1), .attaches = 2, .found = {SYN_SENT}},
+	{BROKEN(NO_CLAIM), IN(2, 1, ACCEPTOR), .fallback = true, .attaches = 2},
+	{BROKEN(DELETE_UNTOLD), IN(1, 0, ACCEPTOR), .fallback = true, .attaches = 2},
+	{BROKEN(LATE_COPIES_COUNT), IN(2, 1, ACCEPTOR), .attaches = 2},
 };

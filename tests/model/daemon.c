@@ -217,6 +217,53 @@ static bool adopt_step(struct model *m)
 
 /* ---- detaching --------------------------------------------------------------------------------------------------- */
 
+/* targets_adopt_all() of those that remain, as far as the sockets have records. */
+static bool claim_step(struct model *m)
+{
+	struct daemon *d = &m->s.d;
+	const struct record *v = &m->s.value[d->cursor];
+	bool accept_runs = m->s.actor[ACCEPT].pc != IDLE;
+	enum sk_state sk;
+
+	if (m->s.actor[WALK].pc != IDLE)
+		return actor_step(m, WALK);
+	if (d->cursor == m->c->sockets || m->c->acceptor != ACCEPTOR || is_broken(m, NO_CLAIM)) {
+		if (accept_runs)
+			return false; /* the grace period after adoption */
+		d->cursor = 0;
+		d->place = D_CLAIMED;
+		grace_begin(m);
+		return true;
+	}
+	sk = m->s.life[d->cursor].sk;
+	if (v->exists && v->self && v->owner == OWNER && v->phase != NONE &&
+	    (sk == ESTABLISHED || sk == CLOSE_WAIT) &&
+	    !(accept_runs && !m->c->fallback)) /* else neither in the queue nor in a table */
+		m->s.actor[WALK] = (struct actor){
+			.op = OP_ACCEPT, .pc = RESERVE, .old = d->cursor || d->accepts};
+	else
+		d->cursor++;
+	return true;
+}
+
+/* If targets remain, what was refused of them is told before records go. */
+static bool claimed_step(struct model *m)
+{
+	struct daemon *d = &m->s.d;
+
+	if (d->grace)
+		return false;
+	if (m->c->acceptor != ACCEPTOR || is_broken(m, DELETE_UNTOLD)) {
+		d->place = D_DELETE;
+		return true;
+	}
+	inventory_begin(m, true);
+	d->deletes = 1;
+	d->place = D_DRAIN;
+	d->target = m->s.slots;
+	return true;
+}
+
 /* Programs that read the old map are over when the records are deleted; others may hold a record that is. */
 static bool delete_step(struct model *m)
 {
@@ -251,7 +298,7 @@ static bool daemon_goes_on(struct model *m, unsigned int old)
 	case D_ATTACH:
 	case D_ADOPTED:
 	case D_DETACH:
-		d->place += !d->grace; /* D_ADOPT, D_DRAIN, D_DELETE */
+		d->place += !d->grace; /* D_ADOPT, D_DRAIN, D_CLAIM */
 		d->target = is_broken(m, MARK_BEFORE_DRAIN) ? 0 : m->s.slots;
 		return !d->grace;
 	case D_ADOPT:
@@ -275,8 +322,13 @@ static bool daemon_goes_on(struct model *m, unsigned int old)
 		return true;
 	case D_ABSENCE:
 		absence(m);
-		d->place = D_IDLE;
+		d->place = d->deletes ? D_DELETE : D_IDLE;
+		d->deletes = 0;
 		return true;
+	case D_CLAIM:
+		return claim_step(m);
+	case D_CLAIMED:
+		return claimed_step(m);
 	case D_DELETE:
 		return delete_step(m);
 	}

@@ -200,6 +200,23 @@ static bool conn_accept(struct model *m, struct record *v)
 	return v->phase != NONE;
 }
 
+/* Detaching: another target has the listener, or has accepted it, maybe without the kernel half's knowing. */
+static bool conn_take_over(struct model *m, unsigned int sock, struct record *v, bool queued)
+{
+	if (v->phase == ENDED || v->owner != OWNER)
+		return false;
+	if (queued) {
+		v->version = 0;
+		conn_clear(v, ACCEPTOR);
+		return conn_met(m, v, m->s.life[sock].sk);
+	}
+	if (v->phase == ACTIVE)
+		v->flags |= F_HANDED;
+	v->owner = ACCEPTOR;
+	v->version++;
+	return true;
+}
+
 /* The one hold of a run: change and copy. */
 static void actor_hold(struct model *m, unsigned int actor)
 {
@@ -224,7 +241,8 @@ static void actor_hold(struct model *m, unsigned int actor)
 		changed = conn_connect(m, v, a);
 		break;
 	case OP_ACCEPT:
-		changed = conn_accept(m, v);
+		changed = actor == WALK ? conn_take_over(m, actor_sock, v, a->old)
+					: conn_accept(m, v);
 		break;
 	case OP_ADOPT:
 		changed = v->phase != NONE ||
@@ -460,7 +478,8 @@ static bool life_allows(const struct model *m, unsigned int sock, enum sk_state 
 static bool sock_is_held(const struct model *m, unsigned int sock)
 {
 	return (sock == 0 && m->s.actor[ACCEPT].pc != IDLE) ||
-	       (m->s.d.place == D_ADOPT && m->s.d.cursor == sock && m->s.actor[WALK].pc != IDLE);
+	       ((m->s.d.place == D_ADOPT || m->s.d.place == D_CLAIM) && m->s.d.cursor == sock &&
+		m->s.actor[WALK].pc != IDLE);
 }
 
 static void truth_transition(struct model *m, unsigned int sock, enum sk_state to)
@@ -553,6 +572,12 @@ static bool accept_returns(struct model *m, unsigned int arg)
 	if (!m->s.d.accepts || a->pc != IDLE || !v->exists || sk == DEAD ||
 	    m->s.actor[0].to == DEAD || (m->c->fallback && sk == SYN_RECV))
 		return false;
+	if (v->owner == OWNER &&
+	    (m->s.d.deletes || m->s.d.place == D_CLAIMED || m->s.d.place == D_DELETE ||
+	     (m->s.d.place == D_CLAIM && m->s.actor[WALK].pc == IDLE)))
+		return false; /* all that can be accepted has been taken over */
+	if (m->c->fallback && m->s.d.place == D_ADOPT && !m->s.life[0].tracked)
+		return false; /* not modelled */
 	m->s.d.accepts = 0;
 	*a = (struct actor){.op = m->c->fallback ? OP_MESSAGE : OP_ACCEPT, .owner = m->c->acceptor};
 	if (m->c->fallback && !v->self) /* no cookie: no record of ours */

@@ -182,9 +182,9 @@ static const char *const phase_names[] = {"none", "pending", "active", "stale", 
 static const char *const pc_names[] = {"-",	"reserves", "holds",  "submits",
 				       "parks", "unparks",  "stores", "creates"};
 static const char *const slot_names[] = {"free", "busy", "discarded", "record", "shown", "accept"};
-static const char *const place_names[] = {"-",	     "attach", "adopt",	      "adopted",
-					  "drain",   "pass",   "drain after", "parked",
-					  "absence", "detach", "delete"};
+static const char *const place_names[] = {"-",	   "attach",	  "adopt",  "adopted", "drain",
+					  "pass",  "drain after", "parked", "absence", "detach",
+					  "claim", "claimed",	  "delete"};
 
 static void print_record(const struct record *r)
 {

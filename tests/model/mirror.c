@@ -126,8 +126,12 @@ static void record_account(struct model *m, struct record r, bool shown)
 	unsigned int id = id_of(&r);
 	struct entry *e = &m->s.entry[id];
 
-	if (!owner_is_known(m, r.birth) && !owner_is_known(m, r.owner))
-		return; /* detached */
+	if (e->kind != E_NONE && e->birth != r.birth && e->birth != NOBODY &&
+	    !is_broken(m, LATE_COPIES_COUNT))
+		return; /* from before a detachment */
+	if (e->kind == E_NONE && r.phase != ENDED && !owner_is_known(m, r.birth) &&
+	    !owner_is_known(m, r.owner))
+		return; /* detached: a later version says whose it is */
 	if (shown) {
 		e->touched |= e->kind == E_LIVE;
 		return;
@@ -145,6 +149,8 @@ static void record_account(struct model *m, struct record r, bool shown)
 		record_accept(m, &r, m->s.d.waiting_owner, m->s.truth[id].handed);
 		m->s.d.waiting_owner = 0;
 	}
+	if (e->kind == E_NONE && !owner_is_known(m, r.birth) && !owner_is_known(m, r.owner))
+		return; /* detached */
 	entry_apply(m, id, &r);
 }
 

@@ -86,7 +86,8 @@ enum op { OP_ADVANCE, OP_END, OP_CONNECT, OP_ACCEPT, OP_MESSAGE, OP_SHOW, OP_ADO
 
 /* One run of a program. */
 struct actor {
-	uint16_t pc : 3, op : 3, old : 3, to : 3, owner : 2;
+	uint16_t pc : 3, op : 3, old : 3 /* taking over: it was read in the accept queue */, to : 3,
+		owner : 2;
 	uint16_t fresh : 1; /* the slot holds a copy that is to be sent */
 	uint16_t stale : 1; /* its record was deleted under it */
 };
@@ -109,10 +110,13 @@ enum place {
 	D_PARKED,
 	D_ABSENCE,
 	D_DETACH,
+	D_CLAIM,
+	D_CLAIMED,
 	D_DELETE
 };
 
 struct daemon {
+	uint32_t deletes : 1; /* an inventory that the deletion of records follows */
 	uint32_t place : 4, all : 1, cursor : 2, target : 3, refused : 1;
 	uint32_t inventories : 2; /* that may still be begun at any time */
 	uint32_t attaches : 2; /* how many have been */
@@ -138,7 +142,7 @@ struct state {
 	struct life life[SOCKETS];
 	int8_t pending[OWNERS], active[OWNERS], stale[OWNERS];
 	uint8_t slots; /* in use */
-	uint8_t pad[5];
+	uint8_t pad[1];
 };
 
 _Static_assert(sizeof(struct state) % 8 == 0, "hashed in words; no hidden padding");
@@ -172,6 +176,10 @@ enum broken {
 		1
 		<< 22, /* an accept without a record does not wait for the inventory that brings it */
 	DETACH_KEEPS_TOMBSTONES = 1 << 23,
+	NO_CLAIM =
+		1 << 24, /* what another target holds of a detached one does not become its own */
+	DELETE_UNTOLD = 1 << 26, /* no inventory lies before the deletion */
+	LATE_COPIES_COUNT = 1 << 25, /* ... of a detached owner, for an id that begins anew */
 };
 
 struct config {

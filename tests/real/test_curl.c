@@ -91,7 +91,8 @@ static void start(struct curl_scene *c)
 	snprintf(pid, sizeof(pid), "--pid=%d=target", target->pid);
 	process_start(&d->process,
 		      (const char *const[]){poolscoped_path(), address, local, token, cert, key,
-					    pid, "--user=54321", "--reconcile-interval=1s", NULL},
+					    pid, "--user=54321", "--reconcile-interval=1s",
+					    "--control.socket=off", NULL},
 		      &(struct process_how){});
 }
 

@@ -263,8 +263,8 @@ static void as_another_user_it_goes_on_counting(void **state)
 /* Not by poolscoped_start(): it would ask a daemon that listens already, and ends. */
 static void expect_refusal(const char *user, void (*prepare)(void), int status, const char *text)
 {
-	const char *const argv[] = {poolscoped_path(), "--web.listen-address=127.0.0.1:0", user,
-				    NULL};
+	const char *const argv[] = {poolscoped_path(), "--web.listen-address=127.0.0.1:0",
+				    "--control.socket=off", user, NULL};
 	char *log;
 
 	assert_int_equal(process_run(argv, &(struct process_how){.prepare = prepare}, REFUSAL_MS,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Attaching in the middle of it, and again after the daemon has ended, well or by SIGKILL, which leaves nothing of it in the kernel.
- * Scenarios 29, 30 and 35. There is no detaching while it runs in this version, so scenario 30 is its end and restart.
+ * Scenarios 29, 30 (by its end and restart; test_detach has the other way) and 35.
  */
 #include <signal.h>
 #include <stdlib.h>

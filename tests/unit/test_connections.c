@@ -535,6 +535,8 @@ static void orphan_owners_that_find_no_room_come_next_time(void **state)
 	uint32_t owners[2], seen = 0;
 
 	(void)state;
+	assert_int_equal(pools_add_owner(e.pools, 4, "four"), 0);
+	assert_int_equal(pools_add_owner(e.pools, 5, "five"), 0);
 	for (uint32_t owner = 1; owner <= 5; owner++) {
 		tell_accept(&e, 100 + owner, owner, T0, T0);
 		tell_accept(&e, 200 + owner, owner, T0, T0);
@@ -682,7 +684,7 @@ static void life_end(struct life *l, struct ps_record *r, uint64_t now_ns)
 /* As the kernel half would have it: new, found in SYN_SENT, found established, found in CLOSE_WAIT. */
 static void life_make(struct life *l, uint64_t id)
 {
-	static const uint32_t births[] = {WEB, WORKER, WEB_TOO, STRANGER};
+	static const uint32_t births[] = {WEB, WORKER, WEB_TOO};
 	uint64_t now_ns = T0 + below(1000000);
 	struct ps_record r = {.id = id,
 			      .peer = {[10] = 0xff, 0xff, 10, 0, 0, (uint8_t)below(5)},
@@ -1170,6 +1172,154 @@ static void a_parked_accept_whose_connection_never_comes_is_lost_and_counted(voi
 	engine_close(&e);
 }
 
+static void detach(struct engine *e, uint32_t owner)
+{
+	pools_drop_owner(e->pools, owner);
+	connections_forget(e->connections);
+	pools_sweep(e->pools);
+}
+
+/* Ids begin anew under another owner, while copies from before are still on their way. */
+static void a_forgotten_id_may_come_again(void **state)
+{
+	struct ps_record again = record(1, PS_INBOUND, PS_PHASE_ESTABLISHED, 1);
+	struct engine e = engine_open(10);
+
+	(void)state;
+	tell(&e, 1, PS_INBOUND, PS_PHASE_ESTABLISHED, 5);
+	tell(&e, 2, PS_INBOUND, PS_PHASE_ENDED, 5); /* a tombstone */
+	detach(&e, WEB_TOO);
+	detach(&e, WEB);
+	assert_int_equal(stats_of(&e).tracked, 0);
+	assert_null(nth(&e, 0)->labels);
+	tell(&e, 1, PS_INBOUND, PS_PHASE_STALE, 6); /* late */
+	tell(&e, 3, PS_INBOUND, PS_PHASE_ENDED, 6);
+	assert_int_equal(stats_of(&e).tracked, 0);
+	again.owner = again.birth_owner = WORKER;
+	tell_record(&e, &again);
+	tell(&e, 1, PS_INBOUND, PS_PHASE_ENDED, 7); /* later still */
+	again.id = 2;
+	again.phase = PS_PHASE_ENDED;
+	tell_record(&e, &again);
+	assert_int_equal(nth(&e, 0)->opened, 2);
+	assert_int_equal(nth(&e, 0)->active, 1);
+	assert_int_equal(nth(&e, 0)->closed[PS_CLOSE_LOCAL], 1);
+	assert_int_equal(stats_of(&e).tracked, 1);
+	assert_int_equal(stats_of(&e).invalid, 0);
+	engine_close(&e);
+}
+
+/* The kernel half learns of it when it takes the record over; the socket may end before that. */
+static void what_the_fallback_handed_over_outlives_the_listeners_owner(void **state)
+{
+	struct ps_record taken = record(1, PS_INBOUND, PS_PHASE_ESTABLISHED, 2);
+	struct engine e = engine_open(10);
+	const struct series *worker;
+
+	(void)state;
+	for (uint64_t id = 1; id <= 3; id++) {
+		tell(&e, id, PS_INBOUND, PS_PHASE_ESTABLISHED, 1);
+		tell_accept(&e, id, WORKER, T0 + NSEC_PER_SEC / 2, T0);
+	}
+	detach(&e, WEB_TOO);
+	detach(&e, WEB);
+	worker = nth(&e, 1);
+	assert_int_equal(worker->active, 3);
+	taken.owner = WORKER;
+	taken.flags |= PS_HANDED;
+	tell_record(&e, &taken);
+	tell(&e, 2, PS_INBOUND, PS_PHASE_ENDED, 2);
+	connections_inventory_begin(e.connections);
+	tell_record(&e, &taken);
+	connections_inventory_end(e.connections);
+	nth(&e, 1);
+	assert_int_equal(worker->adopted, 3);
+	assert_int_equal(worker->active, 1);
+	assert_int_equal(worker->closed[PS_CLOSE_LOCAL], 1);
+	assert_int_equal(worker->closed[PS_CLOSE_OTHER], 1);
+	detach(&e, WORKER);
+	assert_int_equal(stats_of(&e).tracked, 0);
+	engine_close(&e);
+}
+
+/* The whole life came between the last drain and the detachment of the listener's owner. */
+static void an_accept_saves_the_record_that_follows_it(void **state)
+{
+	struct engine e = engine_open(10);
+
+	(void)state;
+	detach(&e, WEB);
+	detach(&e, WEB_TOO);
+	tell_accept(&e, 1, WORKER, T0 + NSEC_PER_SEC / 2, T0);
+	tell_accept(&e, 2, WEB, T0 + NSEC_PER_SEC / 2, T0); /* dropped itself */
+	tell(&e, 1, PS_INBOUND, PS_PHASE_ENDED, 3);
+	tell(&e, 2, PS_INBOUND, PS_PHASE_ENDED, 3);
+	assert_int_equal(nth(&e, 0)->adopted, 1);
+	assert_int_equal(nth(&e, 0)->closed[PS_CLOSE_LOCAL], 1);
+	engine_close(&e);
+}
+
+static void an_acceptor_that_comes_again_takes_its_connections_back(void **state)
+{
+	struct ps_record r = record(1, PS_INBOUND, PS_PHASE_ESTABLISHED, 2);
+	struct engine e = engine_open(10);
+
+	(void)state;
+	r.owner = WORKER;
+	r.flags |= PS_HANDED;
+	r.accepted_ns = T0 + NSEC_PER_SEC / 2;
+	tell_record(&e, &r);
+	detach(&e, WORKER);
+	assert_int_equal(stats_of(&e).tracked, 1); /* it is WEB's, too: opened and handed over */
+	for (uint32_t owner = 10; owner < 13; owner++) {
+		assert_int_equal(pools_add_owner(e.pools, owner, "again"), 0);
+		r.version++;
+		r.owner = owner;
+		tell_record(&e, &r);
+		assert_int_equal(nth(&e, 1)->adopted, 1);
+		assert_int_equal(nth(&e, 1)->active, 1);
+		assert_int_equal(nth(&e, 0)->handed_over, 1);
+		detach(&e, owner);
+		assert_null(nth(&e, 1)->labels);
+	}
+	engine_close(&e);
+}
+
+static void forgetting_many_leaves_the_others(void **state)
+{
+	struct engine e = engine_open(20000);
+
+	(void)state;
+	for (uint64_t id = 1; id <= 20000; id++) {
+		struct ps_record r = record(id, PS_OUTBOUND, PS_PHASE_ESTABLISHED, 1);
+
+		r.owner = r.birth_owner = id % 3 ? WEB_TOO : WEB;
+		tell_record(&e, &r);
+		if (id % 5 == 0) {
+			r.version++;
+			r.phase = PS_PHASE_ENDED;
+			tell_record(&e, &r);
+		}
+	}
+	assert_int_equal(stats_of(&e).tracked, 16000); /* all is accounted */
+	detach(&e, WEB);
+	assert_int_equal(stats_of(&e).tracked, 20000 - 6666 - 4000 + 1333);
+	assert_int_equal(nth(&e, 0)->handed_over, 6666 - 1333);
+	assert_int_equal(nth(&e, 0)->active, 20000 - 6666 - 4000 + 1333);
+	for (uint64_t id = 1; id <= 20000; id++) {
+		struct ps_record r = record(id, PS_OUTBOUND, PS_PHASE_ENDED, 9);
+
+		r.owner = r.birth_owner = id % 3 ? WEB_TOO : WEB;
+		tell_record(&e, &r);
+	}
+	assert_int_equal(stats_of(&e).tracked, 0);
+	assert_int_equal(nth(&e, 0)->closed[PS_CLOSE_LOCAL], 20000 - 6666 + 1333);
+	connections_drained(e.connections, 0, 10);
+	connections_drained(e.connections, 10, 20);
+	assert_int_equal(stats_of(&e).tombstones_dropped, 0);
+	engine_close(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1204,6 +1354,11 @@ int main(void)
 			what_was_reset_before_its_accept_has_no_accept_wait_in_either_order),
 		cmocka_unit_test(no_accept_is_given_up_while_the_table_may_grow),
 		cmocka_unit_test(a_parked_accept_whose_connection_never_comes_is_lost_and_counted),
+		cmocka_unit_test(a_forgotten_id_may_come_again),
+		cmocka_unit_test(what_the_fallback_handed_over_outlives_the_listeners_owner),
+		cmocka_unit_test(an_accept_saves_the_record_that_follows_it),
+		cmocka_unit_test(an_acceptor_that_comes_again_takes_its_connections_back),
+		cmocka_unit_test(forgetting_many_leaves_the_others),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -170,6 +170,37 @@ static void sockets_beyond_the_bound_are_shown_and_counted(void **state)
 	assert_int_equal(listeners_refused(l), 5); /* counts sockets, not readings */
 }
 
+/* Detached and attached again, or taken over by another target: the kernel half counts anew. */
+static void drops_of_another_owner_begin_at_0(void **state)
+{
+	struct ps_listener_row r = row(1, 80, 10);
+	struct listeners *l = *state;
+
+	r.owner = 1;
+	read_rows(l, &r, 1);
+	r.owner = 2;
+	r.dropped = 3;
+	read_rows(l, &r, 1);
+	assert_int_equal(only_row(l)->dropped, 13);
+	r.dropped = 4;
+	read_rows(l, &r, 1);
+	assert_int_equal(only_row(l)->dropped, 14);
+}
+
+static void a_forgotten_name_leaves_no_row(void **state)
+{
+	struct ps_listener_row r = row(1, 80, 10), other = row(2, 80, 1);
+	struct listeners *l = *state;
+
+	listeners_begin(l);
+	listeners_add(l, &r, 63);
+	listeners_add(l, &other, 1);
+	listeners_end(l);
+	listeners_forget(l, 1ULL << 63);
+	assert_int_equal(only_row(l)->name, 1);
+	assert_int_equal(only_row(l)->dropped, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +217,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(sockets_beyond_the_bound_are_shown_and_counted,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(drops_of_another_owner_begin_at_0, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_forgotten_name_leaves_no_row, setup, teardown),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

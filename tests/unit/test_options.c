@@ -26,6 +26,9 @@ static const struct {
 	{"--web.tls.cert-file", "FILE"},
 	{"--web.tls.key-file", "FILE"},
 	{"--web.allow-unauthenticated", NULL},
+	{"--control.socket", "PATH"},
+	{"--control.group", "GROUP"},
+	{"--control.admin-group", "GROUP"},
 	{"--user", "USER"},
 	{"--peers.max", "N"},
 	{"--series.max", "N"},
@@ -34,6 +37,7 @@ static const struct {
 	{"--ring-size", "BYTES"},
 	{"--reconcile-interval", "DURATION"},
 	{"--probe-stats", NULL},
+	{"--record", "FILE"},
 	{"--buckets.handshake", "SECONDS[,…]"},
 	{"--buckets.lifetime", "SECONDS[,…]"},
 	{"--log.level", "error|warn|info|debug"},
@@ -143,6 +147,10 @@ static void no_argument_gives_the_defaults(void **state)
 	assert_false(o.probe_stats);
 	assert_false(o.systemd_socket);
 	assert_int_equal(o.token_file_count, 0);
+	assert_string_equal(o.control_socket, "/run/poolscope/control.sock");
+	assert_false(o.control_socket_given);
+	assert_null(o.control_group);
+	assert_null(o.control_admin_group);
 }
 
 static void takes_pids_with_and_without_a_name(void **state)
@@ -585,6 +593,18 @@ static void takes_user_and_probe_stats(void **state)
 	REFUSE("--user: '': expected a user's name or number", "--user=");
 }
 
+static void takes_a_file_to_record_to(void **state)
+{
+	struct options o;
+
+	(void)state;
+	ACCEPT(&o, "--pid=1");
+	assert_null(o.record);
+	ACCEPT(&o, "--record=/tmp/a", "--record", "b");
+	assert_string_equal(o.record, "b");
+	REFUSE("--record: '': expected the name of a file that does not exist yet", "--record=");
+}
+
 static void takes_bucket_bounds(void **state)
 {
 	static const char *const garbage[] = {"",  "0",	   "-1",  "1,1", "2,1",
@@ -613,6 +633,39 @@ static void takes_bucket_bounds(void **state)
 			REFUSE(message, bucket_flags[f], garbage[i]);
 		}
 	}
+}
+
+static void takes_a_control_socket_and_its_groups(void **state)
+{
+	static const char not_path[] = "expected a /PATH of at most 107 bytes, or off";
+	char long_path[120];
+	struct options o;
+
+	(void)state;
+	ACCEPT(&o, "--control.socket=/x", "--control.group", "ops", "--control.admin-group=0");
+	assert_string_equal(o.control_socket, "/x");
+	assert_true(o.control_socket_given);
+	assert_string_equal(o.control_group, "ops");
+	assert_string_equal(o.control_admin_group, "0");
+	ACCEPT(&o, "--control.socket=/run/poolscope/control.sock");
+	assert_true(o.control_socket_given);
+	ACCEPT(&o, "--control.socket=off");
+	assert_null(o.control_socket);
+	ACCEPT(&o, "--control.socket=");
+	assert_null(o.control_socket);
+	snprintf(long_path, sizeof(long_path), "/%0107d", 0);
+	check_refused((const struct bad_value[]){{"--control.socket", "x", NULL, not_path},
+						 {"--control.socket", "/", NULL, not_path}},
+		      2);
+	REFUSE("--control.group: '': expected a group's name or number", "--control.group=");
+	REFUSE("--control.group: 'ops': there is no control socket: --control.socket=off",
+	       "--control.group=ops", "--control.socket=off");
+	REFUSE("--control.admin-group: 'ops': there is no control socket: --control.socket=off",
+	       "--control.socket=off", "--control.admin-group=ops");
+	assert_int_equal(parse(&o, (const char *const[]){"--control.socket", long_path, NULL}),
+			 OPTIONS_EXIT_USAGE);
+	long_path[107] = '\0';
+	ACCEPT(&o, "--control.socket", long_path);
 }
 
 static void refuses_what_it_does_not_know(void **state)
@@ -726,7 +779,9 @@ int main(void)
 		cmocka_unit_test(takes_a_ring_size),
 		cmocka_unit_test(takes_durations),
 		cmocka_unit_test(takes_user_and_probe_stats),
+		cmocka_unit_test(takes_a_file_to_record_to),
 		cmocka_unit_test(takes_bucket_bounds),
+		cmocka_unit_test(takes_a_control_socket_and_its_groups),
 		cmocka_unit_test(refuses_what_it_does_not_know),
 		cmocka_unit_test(a_value_is_needed_and_no_flag_is_swallowed),
 		cmocka_unit_test(help_knows_each_flag_its_default_and_the_exit_codes),

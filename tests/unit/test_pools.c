@@ -773,6 +773,157 @@ static void without_a_ttl_nothing_goes(void **state)
 	assert_int_equal(nth(p, 0)->opened, 1);
 }
 
+/* The other owner of the name goes on with it. */
+static void what_leaves_a_shared_name_is_handed_over(void **state)
+{
+	struct ps_record active = record(PS_OUTBOUND, PS_PHASE_ESTABLISHED,
+					 PS_ATTEMPTED | PS_OPENED),
+			 pending = record(PS_OUTBOUND, PS_PHASE_PENDING, PS_ATTEMPTED),
+			 stale = record(PS_INBOUND, PS_PHASE_STALE, 0);
+	struct pools_state a = {}, b = {}, c = {};
+	struct pools *p = *state;
+
+	pools_account(p, &a, &active);
+	pools_account(p, &b, &pending);
+	pools_account(p, &c, &stale);
+	pools_drop_owner(p, WEB);
+	pools_leave(p, &a, true, true);
+	pools_leave(p, &b, true, true);
+	pools_leave(p, &c, true, true);
+	assert_int_equal(pools_sweep(p), 0);
+	assert_int_equal(nth(p, 0)->active, 0);
+	assert_int_equal(nth(p, 0)->handed_over, 1);
+	assert_int_equal(nth(p, 0)->pending, 0);
+	assert_int_equal(nth(p, 0)->failed[PS_FAIL_OTHER], 1);
+	assert_int_equal(nth(p, 0)->states, 0);
+	assert_int_equal(nth(p, 1)->stale, 0);
+	assert_int_equal(nth(p, 1)->handed_over, 0);
+	assert_int_equal(pools_state_name(p, &a), -ENOENT);
+	active.phase = PS_PHASE_ENDED; /* whatever is told of it from here on */
+	pools_account(p, &a, &active);
+	assert_int_equal(nth(p, 0)->closed[PS_CLOSE_LOCAL], 0);
+}
+
+static void a_name_without_owners_goes_with_its_series(void **state)
+{
+	struct ps_record r = record(PS_OUTBOUND, PS_PHASE_ESTABLISHED, PS_ATTEMPTED | PS_OPENED);
+	struct pools *p = *state;
+	char name[16];
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		struct pools_state st = {};
+
+		snprintf(name, sizeof(name), "n%u", i);
+		r.owner = r.birth_owner = 100 + i;
+		assert_int_equal(pools_add_owner(p, 100 + i, name), 0);
+		assert_int_equal(pools_owner_name(p, 100 + i), 2);
+		pools_account(p, &st, &r);
+		assert_int_equal(nth(p, 0)->opened, 1);
+		pools_drop_owner(p, 100 + i);
+		assert_int_equal(pools_owner_name(p, 100 + i), -ENOENT);
+		pools_leave(p, &st, true, true);
+		assert_int_equal(pools_sweep(p), 1 << 2);
+		assert_null(nth(p, 0)->labels);
+	}
+	assert_int_equal(pools_sweep(p), 0);
+	assert_int_equal(series_count(pools_series(p)), 1);
+}
+
+static struct ps_record handed_record(uint32_t owner, enum ps_phase phase)
+{
+	struct ps_record r = record(PS_INBOUND, phase, PS_OPENED | PS_HANDED);
+
+	r.owner = owner;
+	r.accepted_ns = r.established_ns + 5;
+	return r;
+}
+
+static void a_connection_stays_with_who_accepted_it(void **state)
+{
+	struct ps_record r = handed_record(WORKER, PS_PHASE_ESTABLISHED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+
+	pools_account(p, &st, &r);
+	pools_drop_owner(p, WEB);
+	pools_drop_owner(p, WEB_TOO);
+	pools_leave(p, &st, true, false);
+	assert_int_equal(pools_sweep(p), 1);
+	assert_null(nth(p, 0)->labels);
+	assert_int_equal(nth(p, 1)->active, 1);
+	r.phase = PS_PHASE_ENDED;
+	pools_account(p, &st, &r);
+	assert_int_equal(nth(p, 1)->active, 0);
+	assert_int_equal(nth(p, 1)->closed[PS_CLOSE_LOCAL], 1);
+	assert_int_equal(nth(p, 1)->states, 0);
+}
+
+/* The listener's owner stays, the acceptor goes and comes again, as another target or as one of the same name. */
+static void who_comes_after_the_acceptor_adopts(void **state)
+{
+	struct ps_record r = handed_record(WORKER, PS_PHASE_ESTABLISHED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+
+	pools_account(p, &st, &r);
+	pools_drop_owner(p, WORKER);
+	pools_leave(p, &st, false, true);
+	assert_int_equal(pools_sweep(p), 2);
+	pools_account(p, &st, &r); /* told again: it has no other owner yet */
+	assert_int_equal(nth(p, 0)->handed_over, 1);
+	assert_int_equal(nth(p, 0)->adopted, 0);
+	r.owner = WEB_TOO; /* of the listener's name */
+	pools_account(p, &st, &r);
+	assert_int_equal(nth(p, 0)->handed_over, 1);
+	assert_int_equal(nth(p, 0)->adopted, 1);
+	assert_int_equal(nth(p, 0)->active, 1);
+	r.phase = PS_PHASE_ENDED;
+	pools_account(p, &st, &r);
+	assert_int_equal(nth(p, 0)->active, 0);
+	assert_int_equal(nth(p, 0)->closed[PS_CLOSE_LOCAL], 1);
+	assert_int_equal(nth(p, 0)->states, 0);
+}
+
+/* With the fallback the record names the listener's owner for good: it must not get the connection back. */
+static void a_handed_connection_does_not_come_back_by_the_record(void **state)
+{
+	struct ps_record r = handed_record(WORKER, PS_PHASE_ESTABLISHED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+
+	pools_account(p, &st, &r);
+	pools_drop_owner(p, WORKER);
+	pools_leave(p, &st, false, true);
+	pools_sweep(p);
+	r.owner = WEB;
+	r.flags = PS_OPENED;
+	pools_account(p, &st, &r);
+	assert_int_equal(nth(p, 0)->active, 0);
+	assert_int_equal(nth(p, 0)->adopted, 0);
+}
+
+static void within_a_name_the_last_owner_decides(void **state)
+{
+	struct ps_record r = record(PS_INBOUND, PS_PHASE_ESTABLISHED, PS_OPENED);
+	struct pools_state st = {};
+	struct pools *p = *state;
+
+	pools_account(p, &st, &r);
+	r.owner = WEB_TOO;
+	r.flags |= PS_HANDED;
+	r.accepted_ns = r.established_ns + 5;
+	pools_account(p, &st, &r);
+	pools_drop_owner(p, WEB);
+	pools_leave(p, &st, true, false);
+	assert_int_equal(nth(p, 0)->active, 1);
+	assert_int_equal(nth(p, 0)->handed_over, 0);
+	pools_drop_owner(p, WEB_TOO);
+	pools_leave(p, &st, true, true);
+	assert_int_equal(nth(p, 0)->active, 0);
+	assert_int_equal(nth(p, 0)->states, 0);
+	assert_int_equal(pools_sweep(p), 1);
+}
+
 static void owners_have_one_name_for_good(void **state)
 {
 	struct pools *p = *state;
@@ -841,6 +992,12 @@ int main(void)
 		POOLS_TEST(expiry_looks_at_so_many_slots_and_goes_on_there),
 		POOLS_TEST(no_live_connection_ever_loses_its_series),
 		POOLS_TEST(without_a_ttl_nothing_goes),
+		POOLS_TEST(what_leaves_a_shared_name_is_handed_over),
+		POOLS_TEST(a_name_without_owners_goes_with_its_series),
+		POOLS_TEST(a_connection_stays_with_who_accepted_it),
+		POOLS_TEST(who_comes_after_the_acceptor_adopts),
+		POOLS_TEST(a_handed_connection_does_not_come_back_by_the_record),
+		POOLS_TEST(within_a_name_the_last_owner_decides),
 		POOLS_TEST(owners_have_one_name_for_good),
 		cmocka_unit_test(refuses_a_bad_configuration),
 	};

@@ -105,6 +105,15 @@ static void label_text_names_the_series(void **state)
 	series_close(t);
 }
 
+static const char *label_of(struct series_table *t, uint16_t name)
+{
+	const struct series_name *n = series_name_hold(t, name);
+
+	assert_non_null(n);
+	series_name_release(n); /* the table still holds it */
+	return n->label;
+}
+
 static void names_are_escaped_and_found_again(void **state)
 {
 	struct series_table *t = table(128, 512);
@@ -114,13 +123,13 @@ static void names_are_escaped_and_found_again(void **state)
 	(void)state;
 	assert_int_equal(name, 0);
 	assert_string_equal(series_name_text(t, 0), "a\"b\\c\nd");
-	assert_string_equal(series_name_label(t, 0), "process=\"a\\\"b\\\\c\\nd\"");
+	assert_string_equal(label_of(t, 0), "process=\"a\\\"b\\\\c\\nd\"");
 	memset(longest, '\\', SERIES_NAME_MAX / 2); /* each is two bytes of the label */
 	strcpy(longest + SERIES_NAME_MAX / 2, "x");
 	memset(want + 9, '\\', SERIES_NAME_MAX - 1);
 	strcpy(want + 9 + SERIES_NAME_MAX - 1, "x\"");
 	assert_int_equal(series_name(t, longest), 1);
-	assert_string_equal(series_name_label(t, 1), want);
+	assert_string_equal(label_of(t, 1), want);
 	assert_int_equal(series_name(t, "a\"b\\c\nd"), 0);
 	assert_int_equal(series_names(t), 2);
 	strcpy(longest + SERIES_NAME_MAX / 2, "\n");
@@ -299,6 +308,66 @@ static void label_text_stays_for_who_holds_it(void **state)
 	series_labels_release(NULL);
 }
 
+static void a_dropped_name_takes_its_series_along(void **state)
+{
+	struct series_table *t = table(1, 10);
+	int nginx = series_name(t, "nginx"), redis = series_name(t, "redis");
+	uint32_t other;
+	struct series_peers peers;
+
+	(void)state;
+	slot_of(t, key_of(nginx, PS_INBOUND, 1, 80));
+	slot_of(t, key_of(nginx, PS_INBOUND, 2, 80)); /* overflow */
+	slot_of(t, key_of(nginx, PS_OUTBOUND, 1, 80));
+	other = slot_of(t, key_of(redis, PS_INBOUND, 1, 80));
+	series_name_drop(t, (uint16_t)nginx);
+	for (uint32_t i = 0; i < series_count(t); i++)
+		assert_true((series_at(t, i)->labels != NULL) == (i == other));
+	assert_null(series_name_text(t, (uint16_t)nginx));
+	assert_null(series_name_hold(t, (uint16_t)nginx));
+	assert_int_equal(slot_of(t, key_of(redis, PS_INBOUND, 1, 80)), other);
+	assert_int_equal(series_name(t, "haproxy"), nginx);
+	assert_int_equal(series_names(t), 2);
+	series_peers(t, (uint16_t)nginx, PS_INBOUND, &peers);
+	assert_int_equal(peers.peers + peers.overflowed, 0);
+	slot_of(t, key_of(nginx, PS_INBOUND, 1, 80));
+	assert_int_equal(series_count(t), 4);
+	series_close(t);
+}
+
+static void names_come_and_go_without_end(void **state)
+{
+	struct series_table *t = table(1, 3);
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(series_name(t, name), 0);
+		for (uint32_t host = 0; host < 3; host++)
+			for (int d = 0; d < PS_DIRECTIONS; d++)
+				slot_of(t, key_of(0, (enum ps_direction)d, host, 80));
+		assert_int_equal(series_count(t), 4);
+		series_name_drop(t, 0);
+	}
+	series_close(t);
+}
+
+static void a_name_stays_for_who_holds_it(void **state)
+{
+	struct series_table *t = table(2, 2);
+	const struct series_name *held = series_name_hold(t, (uint16_t)series_name(t, "a\"b"));
+
+	(void)state;
+	series_name_drop(t, 0);
+	assert_int_equal(series_name(t, "other"), 0);
+	series_close(t);
+	assert_string_equal(held->text, "a\"b");
+	assert_string_equal(held->label, "process=\"a\\\"b\"");
+	series_name_release(held);
+	series_name_release(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +382,9 @@ int main(void)
 		cmocka_unit_test(a_dropped_series_makes_room_for_another),
 		cmocka_unit_test(drops_in_any_order_lose_no_other_series),
 		cmocka_unit_test(label_text_stays_for_who_holds_it),
+		cmocka_unit_test(a_dropped_name_takes_its_series_along),
+		cmocka_unit_test(names_come_and_go_without_end),
+		cmocka_unit_test(a_name_stays_for_who_holds_it),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
