@@ -253,8 +253,8 @@ run: need-root build/poolscoped $(demo) tracefs ## run it: PID=1234 attaches to 
 		bash contrib/demo/run.sh
 
 .PHONY: test unit lint ext
-test: deps-test build/poolscoped build/poolscope $(test_programs) $(replay_programs) $(demo) tracefs $(if $(root),ext) ## everything that can run here
-	@tests/run
+test: deps-test build/poolscoped build/poolscope $(test_programs) $(replay_programs) $(demo) tracefs $(if $(root),ext) ## everything that can run here; LANES="unit lint"
+	@tests/run $(LANES:%=--lane %)
 
 unit: $(unit_programs) ## the unit tests alone, quick, without root
 	@tests/run --lane unit
