@@ -14,6 +14,8 @@
 #include "util.h"
 
 #define SECOND NSEC_PER_SEC
+/* A busy machine may take its time to carry bytes over loopback. */
+#define STUCK_S 0.2
 
 static uint64_t refused(const struct http *h, enum requests_cause cause)
 {
@@ -182,24 +184,23 @@ static void ask_until_stuck(struct http *h, const struct client *c)
 		"GET /none HTTP/1.1\r\nHost: h\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n";
 	const uint64_t *answered_ones =
 		&http_requests(h)->total[REQUESTS_OTHER][REQUESTS_GET][requests_code_of(404)];
-	double deadline = now_seconds() + DEADLINE_S;
+	double progress = now_seconds(), deadline = progress + DEADLINE_S;
 	char many[100 * sizeof(request)] = "";
 	size_t len = 0, sent = 0;
-	int idle_turns = 0;
 
 	for (int i = 0; i < 100; i++)
 		len += (size_t)snprintf(many + len, sizeof(many) - len, "%s", request);
-	while (idle_turns < 50) {
+	while (now_seconds() - progress < STUCK_S || http_requests(h)->in_flight != 1) {
 		uint64_t before = *answered_ones;
 		ssize_t n = send(c->fd, many + sent, len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n > 0)
 			sent = (sent + (size_t)n) % len;
 		turn(h, NULL);
-		idle_turns = n > 0 || *answered_ones != before ? 0 : idle_turns + 1;
+		if (n > 0 || *answered_ones != before)
+			progress = now_seconds();
 		assert_true(now_seconds() < deadline);
 	}
-	assert_int_equal(http_requests(h)->in_flight, 1);
 }
 
 /* Anybody gets those, and nobody may choose how long it keeps a place for one. */
