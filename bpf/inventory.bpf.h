@@ -188,7 +188,7 @@ static __always_inline void conn_heal(struct sock *sk, struct ps_value *v)
 	state = sk->__sk_common.skc_state;
 	s.phase = sock_phase(state);
 	if (r->phase == PS_PHASE_PENDING && state == TCP_CLOSE &&
-	    now_ns - r->attempt_ns < TRANSITION_NS) {
+	    now_ns < r->attempt_ns + TRANSITION_NS) {
 		s.phase = PS_PHASE_NONE;
 		ps_inventory_young++;
 	}
@@ -217,7 +217,7 @@ static __always_inline void conn_heal_birth(struct sock *sk, struct ps_value *v)
 	direction = sock_direction(sk, ps_ports[sk->__sk_common.skc_num]);
 	bpf_spin_lock(&v->lock);
 	if (r->phase == PS_PHASE_ENDED && v->told == r->version &&
-	    now_ns - r->closed_ns >= TRANSITION_NS) {
+	    now_ns >= r->closed_ns + TRANSITION_NS) {
 		conn_clear(v, sk, r->owner);
 		r->direction = direction;
 		if (conn_meet(v, sk, &s))
