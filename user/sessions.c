@@ -30,6 +30,8 @@
 /* A second net below the table's deadlines. */
 #define MHD_TIMEOUT_S 90
 #define EVENTS_PER_RUN 32
+/* After that long without a turn, what has come meanwhile is read before anybody is found late. */
+#define AWAY_NS NSEC_PER_SEC
 
 /*
  * MHD 0.9.75 takes a socket whose TLS handshake waits for the client for readable, and asks to be run again at once for as long.
@@ -369,10 +371,12 @@ static void look_at_waiting(struct sessions *s)
 void sessions_run(struct sessions *s, uint64_t now_ns)
 {
 	uint64_t reads = s->routes->load.reads;
-	bool tls;
+	bool was_away = now_ns - s->now_ns >= AWAY_NS, tls;
 
 	s->now_ns = now_ns;
 	tls = look_at_events(s);
+	if (was_away)
+		run_mhd(s);
 	end_overdue(s);
 	run_mhd(s);
 	look_at_waiting(s);

@@ -203,6 +203,26 @@ static void ask_until_stuck(struct http *h, const struct client *c)
 	}
 }
 
+/* Of a daemon that was stopped, or a host that slept. */
+static void what_came_while_nobody_looked_is_not_late(void **state)
+{
+	struct http *h = open_server();
+	uint64_t before = util_now_ns();
+	struct client asks = client_open(h), silent = client_open(h);
+
+	(void)state;
+	turn(h, NULL);
+	client_send(&asks, "GET /-/ready" TAIL);
+	http_run_at(h, before + 10 * SECOND);
+	TURN_UNTIL(h, &asks, answered(&asks));
+	TURN_UNTIL(h, &silent, silent.end != END_OPEN);
+	assert_int_equal(refused(h, REQUESTS_HEADER_TIMEOUT), 1);
+	assert_int_equal(refused_in_all(h), 1);
+	client_close(&asks);
+	client_close(&silent);
+	http_close(h);
+}
+
 /* Anybody gets those, and nobody may choose how long it keeps a place for one. */
 static void a_short_answer_that_is_not_taken_ends_after_five_seconds(void **state)
 {
@@ -589,6 +609,7 @@ int main(void)
 		cmocka_unit_test(who_idles_goes_after_seventy_five),
 		cmocka_unit_test(the_first_byte_of_the_next_request_starts_five_seconds),
 		cmocka_unit_test(an_answer_that_is_not_taken_in_time_ends_with_a_reset),
+		cmocka_unit_test(what_came_while_nobody_looked_is_not_late),
 		cmocka_unit_test(a_short_answer_that_is_not_taken_ends_after_five_seconds),
 		cmocka_unit_test(the_scrape_timeout_is_read_and_clamped),
 		cmocka_unit_test(a_full_table_gives_up_the_oldest_that_is_silent),
