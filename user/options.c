@@ -139,25 +139,14 @@ static uint64_t suffix_factor(const char *suffix)
 static void parse_duration(struct parser *p, const char *value, uint64_t max_s, const char *range,
 			   uint64_t *ret_ns)
 {
-	static const struct {
-		const char *text;
-		uint64_t seconds;
-	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
-	const char *end = value;
-	uint64_t n = 0, seconds = 0;
+	uint64_t seconds;
 
-	if (parser_number(&end, max_s, &n)) {
-		for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-			if (strcmp(end, units[i].text) == 0)
-				seconds = n * units[i].seconds;
-		}
-	}
-	if (seconds < 1 || seconds > max_s)
+	if (parser_duration(value, max_s, &seconds))
+		*ret_ns = seconds * NSEC_PER_SEC;
+	else
 		bad(p, value,
 		    "expected a whole number of seconds (30s), minutes (5m) or hours (1h), %s",
 		    range);
-	else
-		*ret_ns = seconds * NSEC_PER_SEC;
 }
 
 static void parse_reconcile_interval(struct parser *p, const char *value)

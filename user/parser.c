@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "utf8.h"
+#include "util.h"
 
 #define VALUE_SHOWN_MAX 80
 
@@ -80,4 +81,25 @@ int parser_choice(struct parser *p, const char *value)
 	}
 	bad(p, value, "expected %s", p->option->arg);
 	return -1;
+}
+
+bool parser_duration(const char *value, uint64_t max_s, uint64_t *ret_s)
+{
+	static const struct {
+		const char *text;
+		uint64_t seconds;
+	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
+	const char *end = value;
+	uint64_t n = 0, seconds = 0;
+
+	if (parser_number(&end, max_s, &n)) {
+		for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+			if (strcmp(end, units[i].text) == 0)
+				seconds = n * units[i].seconds;
+		}
+	}
+	if (seconds < 1 || seconds > max_s)
+		return false;
+	*ret_s = seconds;
+	return true;
 }

@@ -35,6 +35,9 @@ void parser_refuse(struct parser *p, const char *flag, const char *value, const 
 /* Decimal digits from *s on, moved past; false if there is none or the number is above max. */
 bool parser_number(const char **s, uint64_t max, uint64_t *ret);
 
+/* "90", "90s", "5m", "1h": whole seconds from 1 to max_s. */
+bool parser_duration(const char *value, uint64_t max_s, uint64_t *ret_s);
+
 /* Index of value among the words of the row's arg, "a|b|c"; -1 after refusing it. */
 int parser_choice(struct parser *p, const char *value);
 
