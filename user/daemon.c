@@ -177,6 +177,14 @@ void daemon_tick(void *daemon)
 	report_losses(d);
 }
 
+void daemon_settle(struct daemon *d)
+{
+	daemon_drain(d);
+	if (inventory_take(d->inventory, INVENTORY_TIMER, d->now_ns))
+		log_warn("the last inventory is incomplete: gauges may be wrong");
+	scrape_forget(d->scrape, 0);
+}
+
 bool daemon_healthy(void *daemon)
 {
 	const struct daemon *d = daemon;
