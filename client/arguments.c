@@ -19,8 +19,12 @@
 #define WATCH_SECONDS_MAX 3600
 #define WATCH_SECONDS "2"
 
+#define FOR_SECONDS_MAX (24 * 3600)
+#define FOR_SECONDS 10
+
 #define ON(command) (1U << (command))
 #define ON_ALL (ON(COMMANDS) - 1)
+#define REPEATABLE ON(COMMANDS)
 
 struct line {
 	struct arguments a;
@@ -48,23 +52,31 @@ static void refuse(struct line *l, const char *what, const char *fmt, ...)
 
 /* ---- commands ---- */
 
-static void read_attach(struct line *l, const char *word)
+/* PID 0 after refusing it. */
+static struct option_pid read_pid(struct line *l, const char *what, const char *word)
 {
 	const char *end = word, *fault = NULL;
 	uint64_t pid;
 
 	if (!parser_number(&end, PID_LIMIT, &pid) || pid == 0 || (*end && *end != '=')) {
-		refuse(l, "attach", "expected PID or PID=NAME, the PID from 1 to %d", PID_LIMIT);
-		return;
+		refuse(l, what, "expected PID or PID=NAME, the PID from 1 to %d", PID_LIMIT);
+		return (struct option_pid){};
 	}
 	if (*end == '=')
 		fault = name_fault(end + 1);
 	if (fault) {
-		refuse(l, "attach", "the name: %s", fault);
-		return;
+		refuse(l, what, "the name: %s", fault);
+		return (struct option_pid){};
 	}
-	l->a.pid = (pid_t)pid;
-	l->a.name = *end == '=' ? end + 1 : NULL;
+	return (struct option_pid){.pid = (pid_t)pid, .name = *end == '=' ? end + 1 : NULL};
+}
+
+static void read_attach(struct line *l, const char *word)
+{
+	struct option_pid target = read_pid(l, "attach", word);
+
+	l->a.pid = target.pid;
+	l->a.name = target.name;
 }
 
 /* Digits only are a PID. */
@@ -133,6 +145,29 @@ static void parse_no_follow(struct line *l, const char *value)
 {
 	(void)value;
 	l->a.follow = false;
+}
+
+static void parse_pid(struct line *l, const char *value)
+{
+	struct option_pid target = read_pid(l, "--pid", value);
+
+	for (size_t i = 0; i < l->a.pid_count && target.pid; i++) {
+		if (l->a.pids[i].pid == target.pid) {
+			refuse(l, "--pid", "process %d is given twice", (int)target.pid);
+			return;
+		}
+	}
+	if (l->a.pid_count < OPTIONS_PIDS_MAX)
+		l->a.pids[l->a.pid_count++] = target;
+	else
+		refuse(l, "--pid", "more than %d processes", OPTIONS_PIDS_MAX);
+}
+
+static void parse_for(struct line *l, const char *value)
+{
+	if (!parser_duration(value, FOR_SECONDS_MAX, &l->a.for_s))
+		refuse(l, "--for",
+		       "expected a whole number of seconds (30s), minutes (5m) or hours (1h), 1s to 24h");
 }
 
 static void parse_partial(struct line *l, const char *value)
@@ -218,8 +253,14 @@ static const struct flag {
 } flags[] = {
 	{"--socket", "PATH", OPTIONS_CONTROL_DEFAULT,
 	 "where poolscoped listens (its --control.socket)", ON_ALL, parse_socket},
-	{"--no-follow", NULL, NULL, "attach: to the process itself, not to its descendants",
-	 ON(COMMAND_ATTACH), parse_no_follow},
+	{"--no-follow", NULL, NULL, "attach, --pid: to the process itself, not to its descendants",
+	 ON(COMMAND_ATTACH) | ON(COMMAND_SNAPSHOT), parse_no_follow},
+	{"--pid", "PID[=NAME]", NULL,
+	 "snapshot: attach to this process by ourselves, as root and without a daemon, and leave; repeatable",
+	 ON(COMMAND_SNAPSHOT) | REPEATABLE, parse_pid},
+	{"--for", "DURATION", STRINGIFY(FOR_SECONDS) "s",
+	 "with --pid: watch so long, 1s to 24h; ^C ends it earlier", ON(COMMAND_SNAPSHOT),
+	 parse_for},
 	{"--format", "table|json|prom|openmetrics", "table",
 	 "for people, or for programs; the last two are for snapshot and replay only",
 	 ON(COMMAND_LIST) | ON(COMMAND_CHECK) | ON(COMMAND_SNAPSHOT) | ON(COMMAND_CONNECTIONS) |
@@ -266,7 +307,7 @@ static void parse_help(struct line *l, const char *value)
 {
 	(void)value;
 	fputs("usage: poolscope [flags] COMMAND [ARGUMENT]\n\n"
-	      "Asks a running poolscoped, through its control socket.\n\n"
+	      "Asks a running poolscoped, through its control socket; replay and snapshot --pid work without one.\n\n"
 	      "commands:\n",
 	      l->out);
 	for (size_t i = 0; i < COMMANDS; i++)
@@ -320,7 +361,7 @@ static int parse_flag(struct line *l, char **args)
 		value = args[1] && strncmp(args[1], "--", 2) != 0 ? args[1] : NULL;
 		taken = 2;
 	}
-	if (l->given & 1U << (f - flags))
+	if (l->given & 1U << (f - flags) && !(f->commands & REPEATABLE))
 		refuse(l, f->name, "given twice");
 	else if (!f->arg && value)
 		refuse(l, f->name, "this flag takes no value");
@@ -350,6 +391,24 @@ static void parse_word(struct line *l, const char *word)
 	}
 }
 
+static bool is_given(const struct line *l, const char *flag)
+{
+	return l->given & 1U << (find_flag(flag) - flags);
+}
+
+/* Who asks a daemon does not attach, and the other way round. */
+static void check_alone(struct line *l)
+{
+	bool alone = l->a.pid_count > 0;
+
+	if (alone && is_given(l, "--socket"))
+		refuse(l, "--socket", "not with --pid, which asks no daemon");
+	else if (!alone && is_given(l, "--for"))
+		refuse(l, "--for", "only with --pid");
+	else if (!alone && l->a.command == COMMAND_SNAPSHOT && is_given(l, "--no-follow"))
+		refuse(l, "--no-follow", "only with --pid");
+}
+
 /* What does not go together. */
 static void check_whole(struct line *l)
 {
@@ -373,6 +432,8 @@ static void check_whole(struct line *l)
 	else if (a->watch_s && a->format > FORMAT_JSON)
 		refuse(l, "--watch",
 		       "let Prometheus scrape instead; expected --format=table or json");
+	else
+		check_alone(l);
 }
 
 enum options_action arguments_parse(int argc, char **argv, struct arguments *ret,
@@ -382,6 +443,7 @@ enum options_action arguments_parse(int argc, char **argv, struct arguments *ret
 
 	l.a.socket = OPTIONS_CONTROL_DEFAULT;
 	l.a.follow = true;
+	l.a.for_s = FOR_SECONDS;
 	for (int i = 1; i < argc && l.action == OPTIONS_RUN;) {
 		if (argv[i][0] == '-') {
 			i += parse_flag(&l, argv + i);

@@ -32,6 +32,10 @@ struct arguments {
 	pid_t pid; /* 0: none */
 	const char *name; /* points into argv; NULL: none */
 	bool follow;
+	struct option_pid
+		pids[OPTIONS_PIDS_MAX]; /* of snapshot: attached by ourselves; no daemon is asked */
+	size_t pid_count;
+	uint64_t for_s; /* for so long */
 	const char *file; /* of replay */
 	bool partial;
 	enum format format;

@@ -45,6 +45,8 @@ _poolscope_words=(
 	'replay FILE'
 	'--socket=PATH'
 	'--no-follow'
+	'--pid=PID[=NAME]'
+	'--for=DURATION'
 	'--format=table|json|prom|openmetrics'
 	'--watch[=SECONDS]'
 	'--process=NAME'

@@ -16,7 +16,7 @@ static enum options_action parse(struct arguments *a, const char *const *args)
 {
 	FILE *out = fmemopen(out_text, sizeof(out_text), "w"),
 	     *err = fmemopen(err_text, sizeof(err_text), "w");
-	char *argv[16] = {(char *)"poolscope"};
+	char *argv[OPTIONS_PIDS_MAX + 8] = {(char *)"poolscope"};
 	enum options_action action;
 	int argc = 1;
 
@@ -96,6 +96,68 @@ static void snapshots_have_a_format_and_a_period(void **state)
 	assert_int_equal(ACCEPT("snapshot", "--format=openmetrics").format, FORMAT_OPENMETRICS);
 }
 
+static void processes_make_a_snapshot_work_alone(void **state)
+{
+	struct arguments a = ACCEPT("snapshot", "--pid=12", "--pid", "4194304=a b");
+
+	(void)state;
+	assert_int_equal(a.pid_count, 2);
+	assert_int_equal(a.pids[0].pid, 12);
+	assert_null(a.pids[0].name);
+	assert_int_equal(a.pids[1].pid, 4194304);
+	assert_string_equal(a.pids[1].name, "a b");
+	assert_true(a.follow);
+	assert_int_equal(a.for_s, 10);
+	assert_int_equal(ACCEPT("snapshot", "--pid=1", "--for=90").for_s, 90);
+	assert_int_equal(ACCEPT("snapshot", "--pid=1", "--for=90s").for_s, 90);
+	assert_int_equal(ACCEPT("--for", "24h", "snapshot", "--pid=1").for_s, 86400);
+	a = ACCEPT("snapshot", "--pid=1", "--no-follow", "--watch", "--format=json", "--for=5m");
+	assert_false(a.follow);
+	assert_int_equal(a.watch_s, 2);
+	assert_int_equal(a.for_s, 300);
+	assert_int_equal(ACCEPT("snapshot").pid_count, 0);
+}
+
+static void what_is_not_for_working_alone_is_refused(void **state)
+{
+	static const char range[] =
+		"--for: expected a whole number of seconds (30s), minutes (5m) or hours (1h), 1s to 24h";
+
+	(void)state;
+	REFUSE("--pid: expected PID or PID=NAME, the PID from 1 to 4194304", "snapshot", "--pid=0");
+	REFUSE("--pid: the name: the name is empty", "snapshot", "--pid=1=");
+	REFUSE("--pid: process 7 is given twice", "snapshot", "--pid=7", "--pid=7=x");
+	REFUSE("--pid: not for list", "list", "--pid=1");
+	REFUSE(range, "snapshot", "--pid=1", "--for=0");
+	REFUSE(range, "snapshot", "--pid=1", "--for=25h");
+	REFUSE(range, "snapshot", "--pid=1", "--for=1.5s");
+	REFUSE(range, "snapshot", "--pid=1", "--for=");
+	REFUSE("--for: given twice", "snapshot", "--pid=1", "--for=1", "--for=1");
+	REFUSE("--for: only with --pid", "snapshot", "--for=10s");
+	REFUSE("--no-follow: only with --pid", "snapshot", "--no-follow");
+	REFUSE("--socket: not with --pid, which asks no daemon", "snapshot", "--pid=1",
+	       "--socket=/s");
+	REFUSE("--watch: let Prometheus scrape instead; expected --format=table or json",
+	       "snapshot", "--pid=1", "--watch", "--format=prom");
+}
+
+static void as_many_processes_as_a_daemon_takes(void **state)
+{
+	static char words[OPTIONS_PIDS_MAX + 1][16];
+	const char *args[OPTIONS_PIDS_MAX + 3] = {"snapshot"};
+	struct arguments a;
+
+	(void)state;
+	for (int i = 0; i <= OPTIONS_PIDS_MAX; i++) {
+		snprintf(words[i], sizeof(words[i]), "--pid=%d", i + 1);
+		args[1 + i] = words[i];
+	}
+	refuse_args("--pid: more than 256 processes", args);
+	args[1 + OPTIONS_PIDS_MAX] = NULL;
+	a = accept_args(args);
+	assert_int_equal(a.pid_count, OPTIONS_PIDS_MAX);
+}
+
 static void a_replay_has_a_file_and_a_format(void **state)
 {
 	struct arguments a = ACCEPT("replay", "12");
@@ -132,7 +194,7 @@ static void what_is_wrong_is_refused(void **state)
 	refuse_args("a command is missing", nothing);
 	REFUSE("unknown command, expected attach, detach, list, check, snapshot, connections or replay",
 	       "status");
-	REFUSE("unknown flag --pid=1", "--pid=1");
+	REFUSE("unknown flag --pids=1", "--pids=1");
 	REFUSE("attach: expected PID[=NAME]", "attach");
 	REFUSE("attach: expected PID or PID=NAME, the PID from 1 to 4194304", "attach", "0");
 	REFUSE("attach: expected PID or PID=NAME, the PID from 1 to 4194304", "attach", "web");
@@ -186,6 +248,9 @@ static void help_knows_each_command_and_flag(void **state)
 		"\n  --socket=PATH\n        ",
 		" (default /run/poolscope/control.sock)\n",
 		"\n  --no-follow\n        ",
+		"\n  --pid=PID[=NAME]\n        ",
+		"\n  --for=DURATION\n        ",
+		" (default 10s)\n",
 		"\n  --format=table|json|prom|openmetrics\n        ",
 		" (default table)\n",
 		"\n  --watch[=SECONDS]\n        ",
@@ -227,6 +292,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commands_take_what_is_theirs),
 		cmocka_unit_test(snapshots_have_a_format_and_a_period),
+		cmocka_unit_test(processes_make_a_snapshot_work_alone),
+		cmocka_unit_test(what_is_not_for_working_alone_is_refused),
+		cmocka_unit_test(as_many_processes_as_a_daemon_takes),
 		cmocka_unit_test(a_replay_has_a_file_and_a_format),
 		cmocka_unit_test(what_chooses_connections_becomes_a_query),
 		cmocka_unit_test(what_is_wrong_is_refused),
