@@ -27,7 +27,7 @@ struct target {
 
 struct target_spec {
 	pid_t pid;
-	uint64_t start_ns; /* of that process and no other; 0: whichever has the PID now */
+	uint64_t start_ticks; /* started.h: of that process and no other; 0: whichever has the PID now */
 	const char *name; /* valid UTF-8 without control characters; NULL: the process' comm */
 };
 
