@@ -35,6 +35,11 @@ const char *selector_kind_text(enum selector_kind kind)
 	return kinds[kind];
 }
 
+void selector_show(const struct selector *s, char ret[SELECTOR_SHOWN_MAX])
+{
+	snprintf(ret, SELECTOR_SHOWN_MAX, "%s:%s", kinds[s->kind], s->text);
+}
+
 /* ---- texts ---- */
 
 /* "." and "..", and nothing between two slashes. */
