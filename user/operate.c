@@ -52,12 +52,17 @@ enum exit_code operate_resolve(struct options *options, char *why, size_t why_si
 	return code;
 }
 
-static enum exit_code attach(void *arg, pid_t pid, const char *name, bool follow, char *why,
-			     size_t why_size)
+static enum exit_code attach(void *arg, const struct control_request *r, char *why, size_t why_size)
 {
-	const struct target_spec spec = {.pid = pid, .name = name};
+	const struct target_spec spec = {.pid = r->pid,
+					 .start_ticks = r->start_ticks,
+					 .selector = r->selects ? &r->selector : NULL,
+					 .name = r->name[0] ? r->name : NULL};
+	enum exit_code code = daemon_attach(arg, &spec, r->follow, why, why_size);
 
-	return daemon_attach(arg, &spec, follow, why, why_size);
+	if (!code && r->selects)
+		warn_if_absent(&r->selector);
+	return code;
 }
 
 static int detach(void *arg, pid_t pid, const char *name, char *why, size_t why_size)
