@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Owner of the skeleton, the ring buffer, the maps, the iterators and libbpf's log hook. Invariant: after
+ * Owner of the skeleton, the ring buffer, the maps and libbpf's log hook; its programs are in programs.c. Invariant: after
  * probes_close() the kernel holds nothing of ours, and so after SIGKILL, since nothing is pinned. Knows messages as bytes and
  * processes as numbers, not what they mean.
  */
@@ -30,7 +30,7 @@
 
 struct probes {
 	struct poolscope *skel;
-	struct bpf_link *links[PROBES_PROGRAMS_MAX]; /* by the table below; NULL: does not run */
+	struct programs programs;
 	struct ring_buffer *ring;
 	const volatile unsigned long *consumer_pos, *producer_pos; /* pages of the ring */
 	size_t page_bytes;
@@ -40,46 +40,6 @@ struct probes {
 	int cpus;
 	int stats_fd; /* while it is open the kernel counts runs; -1: not asked for */
 };
-
-struct program {
-	const char *bpf_name;
-	const char *attach;
-	bool optional;
-};
-
-enum {
-	PROGRAM_LIST_LISTENERS,
-	PROGRAM_LIST_TASKS,
-	PROGRAM_INVENTORY,
-	PROGRAM_LIST_RECORDS,
-	PROGRAM_FORGET,
-};
-
-static const struct program programs[] = {
-	[PROGRAM_LIST_LISTENERS] = {"ps_list_listeners", "iter", false},
-	[PROGRAM_LIST_TASKS] = {"ps_list_tasks", "iter", false},
-	[PROGRAM_INVENTORY] = {"ps_inventory", "iter", false},
-	[PROGRAM_LIST_RECORDS] = {"ps_list_records", "iter", false},
-	[PROGRAM_FORGET] = {"ps_forget", "iter", false},
-	{"ps_set_state", "tp_btf", false},
-	{"ps_set_state_2", "tp_btf", false},
-	{"ps_set_state_3", "tp_btf", false},
-	{"ps_destroy_sock", "tp_btf", false},
-	{"ps_destroy_sock_2", "tp_btf", false},
-	{"ps_fork", "tp_btf", false},
-	{"ps_exit", "tp_btf", false},
-	{"ps_accept_fexit4", "fexit", true},
-	{"ps_accept_fexit2", "fexit", true},
-	{"ps_accept_exit", "tracepoint", true},
-	{"ps_accept4_exit", "tracepoint", true},
-};
-
-_Static_assert(ARRAY_SIZE(programs) <= PROBES_PROGRAMS_MAX, "links[] holds one each");
-
-static struct bpf_program *program_of(const struct probes *p, size_t i)
-{
-	return bpf_object__find_program_by_name(p->skel->obj, programs[i].bpf_name);
-}
 
 /* What libbpf says of a refused program is long (the verifier's log) and of use to developers only. */
 static int on_libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
@@ -149,43 +109,6 @@ static int load(struct probes *p, const struct probes_config *config, char *why,
 	return err;
 }
 
-static struct bpf_link *attach_one(struct probes *p, struct bpf_program *program)
-{
-	union bpf_iter_link_info info = {};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-
-	if (program == p->skel->progs.ps_list_listeners)
-		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_listeners);
-	else if (program == p->skel->progs.ps_inventory ||
-		 program == p->skel->progs.ps_list_records || program == p->skel->progs.ps_forget)
-		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_records);
-	else
-		return bpf_program__attach(program);
-	return bpf_program__attach_iter(program, &opts);
-}
-
-static int attach(struct probes *p, char *why, size_t why_size)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		struct bpf_program *program = program_of(p, i);
-
-		if (!bpf_program__autoload(program))
-			continue;
-		p->links[i] = attach_one(p, program);
-		if (p->links[i])
-			continue;
-		if (!programs[i].optional) {
-			int err = -errno;
-
-			snprintf(why, why_size, "the kernel refused to attach %s: %s",
-				 programs[i].bpf_name, strerror(-err));
-			return err;
-		}
-		log_debug("%s is not attached: %s", programs[i].bpf_name, strerror(errno));
-	}
-	return 0;
-}
-
 /* The consumer's position is still the start of this message: libbpf stores it after the call. */
 static int on_message(void *arg, void *data, size_t size)
 {
@@ -241,7 +164,7 @@ int probes_open(struct probes **ret, const struct probes_config *config, char *w
 	if (!err)
 		err = open_ring(p, why, why_size);
 	if (!err)
-		err = attach(p, why, why_size);
+		err = programs_attach(&p->programs, p->skel->obj, why, why_size);
 	if (err) {
 		probes_close(p);
 		return err;
@@ -254,8 +177,7 @@ void probes_close(struct probes *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-		bpf_link__destroy(p->links[i]);
+	programs_detach(&p->programs);
 	if (p->consumer_pos)
 		munmap((void *)p->consumer_pos, p->page_bytes);
 	if (p->producer_pos)
@@ -268,10 +190,7 @@ void probes_close(struct probes *p)
 
 bool probes_see_accept(const struct probes *p)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-		if (programs[i].optional && p->links[i])
-			return true;
-	return false;
+	return programs_see_accept(&p->programs);
 }
 
 int probes_fd(const struct probes *p)
@@ -343,7 +262,7 @@ int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass)
 int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t len = iterator_read(p->links[PROGRAM_LIST_TASKS], &text);
+	ssize_t len = iterator_read(programs_link(&p->programs, PROGRAM_LIST_TASKS), &text);
 	struct ps_task_row row;
 
 	if (len < 0)
@@ -359,7 +278,7 @@ int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg)
 int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t len = iterator_read(p->links[PROGRAM_LIST_LISTENERS], &text);
+	ssize_t len = iterator_read(programs_link(&p->programs, PROGRAM_LIST_LISTENERS), &text);
 	const uint64_t *words = (const uint64_t *)text;
 	struct ps_listener_row row;
 	size_t at = 0, end, count;
@@ -389,7 +308,7 @@ int probes_want(struct probes *p, const uint64_t *ids, uint32_t count, bool want
 
 int probes_open_records(struct probes *p)
 {
-	return bpf_iter_create(bpf_link__fd(p->links[PROGRAM_LIST_RECORDS]));
+	return bpf_iter_create(bpf_link__fd(programs_link(&p->programs, PROGRAM_LIST_RECORDS)));
 }
 
 int probes_open_held(struct probes *p, uint32_t tgid)
@@ -417,7 +336,7 @@ int probes_inventory(struct probes *p, uint32_t generation, bool *ret_full)
 	p->skel->bss->ps_inventory_generation = generation;
 	p->skel->bss->ps_inventory_full = 0;
 	p->skel->bss->ps_inventory_young = 0;
-	err = iterator_run(p->links[PROGRAM_INVENTORY]);
+	err = iterator_run(programs_link(&p->programs, PROGRAM_INVENTORY));
 	if (!err)
 		*ret_full = p->skel->bss->ps_inventory_full != 0;
 	return err;
@@ -445,7 +364,7 @@ static int forget_once(struct probes *p, bool *ret_any)
 		err = probes_listeners(p, on_no_listener, NULL);
 	p->skel->bss->ps_forgotten = 0;
 	if (!err)
-		err = iterator_run(p->links[PROGRAM_FORGET]);
+		err = iterator_run(programs_link(&p->programs, PROGRAM_FORGET));
 	*ret_any = p->skel->bss->ps_forgotten != 0;
 	return err;
 }
@@ -568,24 +487,7 @@ void probes_counters(const struct probes *p, struct probes_counters *ret)
 
 size_t probes_programs(const struct probes *p, struct probes_program ret[PROBES_PROGRAMS_MAX])
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-
-		if (!p->links[i])
-			continue;
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(program_of(p, i)), &info, &size))
-			memset(&info, 0, sizeof(info));
-		ret[count].name = programs[i].bpf_name + strlen("ps_");
-		ret[count].attach = programs[i].attach;
-		ret[count].missed = info.recursion_misses;
-		ret[count].runs = info.run_cnt;
-		ret[count].run_ns = info.run_time_ns;
-		count++;
-	}
-	return count;
+	return programs_list(&p->programs, ret);
 }
 
 const char *probes_libbpf_version(void)

@@ -13,9 +13,10 @@
 
 #include "poolscope/listing.h"
 #include "poolscope/record.h"
+#include "programs.h"
 
 #define PROBES_WANT_BATCH 1024
-#define PROBES_PROGRAMS_MAX 16
+#define PROBES_PROGRAMS_MAX PROGRAMS_MAX
 
 struct probes_config {
 	uint32_t ring_bytes; /* a power of two, a multiple of the page size */
@@ -23,14 +24,6 @@ struct probes_config {
 	bool since_7; /* Linux 7 or later: programs of tracepoints are preempted, walks meet sockets that are being destroyed */
 	unsigned int fexit_args; /* parameters of inet_csk_accept(); 0: no fexit program */
 	bool accept_syscall; /* the accept fallback */
-};
-
-/* One program that runs. */
-struct probes_program {
-	const char *name; /* "set_state" */
-	const char *attach; /* "tp_btf", "fexit", "tracepoint", "iter" */
-	uint64_t missed; /* recursion_misses of the kernel */
-	uint64_t runs, run_ns; /* since statistics were enabled, by whomever */
 };
 
 struct probes_counters {
