@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "name.h"
+#include "started.h"
 #include "util.h"
 
 /* Descendants are read until a reading finds no new one; each round takes one more generation of a process tree that
@@ -153,7 +154,7 @@ static int check_spec(const struct targets *t, const struct snapshot *s,
 			 (int)spec->pid);
 		return -EINVAL;
 	}
-	if (spec->start_ns && spec->start_ns != found->row.start_ns) {
+	if (spec->start_ticks && spec->start_ticks != started_ticks_of(found->row.start_ns)) {
 		snprintf(why, why_size, "PID %d is another process by now", (int)spec->pid);
 		return -ESRCH;
 	}

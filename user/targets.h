@@ -13,22 +13,27 @@
 #include "pools.h"
 #include "probes.h"
 #include "recording.h"
+#include "selector.h"
 #include "series.h"
 
 #define TARGETS_MAX 256
 
 struct target {
 	uint32_t id; /* from 1, never reused; what records call their owner */
-	pid_t pid;
+	pid_t pid; /* 0: of a selector */
 	uint64_t start_ns; /* with the pid it names the process for good */
+	bool selects;
+	struct selector selector;
 	bool follow;
 	char name[SERIES_NAME_MAX + 1];
 };
 
 struct target_spec {
 	pid_t pid;
-	uint64_t start_ns; /* of that process and no other; 0: whichever has the PID now */
-	const char *name; /* valid UTF-8 without control characters; NULL: the process' comm */
+	uint64_t start_ticks; /* started.h: of that process and no other; 0: whichever has the PID now */
+	const struct selector *selector; /* NULL: the process with the PID */
+	const char *
+		name; /* valid UTF-8 without control characters; NULL: the process' comm, or what is selected */
 };
 
 struct targets;

@@ -223,7 +223,7 @@ static void what_cannot_be_attached_or_detached_leaves_nothing(void **state)
 {
 	struct scene *s = *state;
 	struct actor *service = scene_actor(s, NULL);
-	struct target_spec spec = {.pid = service->pid, .start_ns = 1, .name = "service"};
+	struct target_spec spec = {.pid = service->pid, .start_ticks = 1, .name = "service"};
 	char why[512] = "";
 
 	assert_int_equal(daemon_attach(engine.daemon, &spec, true, why, sizeof(why)), EXIT_TARGET);
@@ -236,7 +236,7 @@ static void what_cannot_be_attached_or_detached_leaves_nothing(void **state)
 	expect_no_trace("service");
 	assert_int_equal(count_keys("ps_processes"), 0);
 	attach(service, "service", true);
-	spec.start_ns = 0;
+	spec.start_ticks = 0;
 	assert_int_equal(daemon_attach(engine.daemon, &spec, true, why, sizeof(why)), EXIT_TARGET);
 	assert_non_null(strstr(why, "attached already"));
 	assert_int_equal(count_keys("ps_processes"), 1);
