@@ -102,6 +102,14 @@ int BPF_PROG(ps_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
+/* The program, the name and the cgroup are the new ones by now. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(ps_exec, struct task_struct *task)
+{
+	process_changed(task);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(ps_exit, struct task_struct *task)
 {
@@ -249,6 +257,13 @@ SEC("iter/task")
 int ps_list_tasks(struct bpf_iter__task *ctx)
 {
 	list_task(ctx);
+	return 0;
+}
+
+SEC("iter/task")
+int ps_select(struct bpf_iter__task *ctx)
+{
+	select_running(ctx);
 	return 0;
 }
 

@@ -14,7 +14,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
+#include "batch.h"
 #include "iterator.h"
 #include "log.h"
 #include "poolscope.skel.h"
@@ -22,9 +24,7 @@
 
 /* Of the ring; then one wake-up comes before the timer. */
 #define WAKE_FRACTION 4
-#define PROCESS_BATCH 512
 #define GRACE_NS (100 * 1000000L)
-#define PARKED_BATCH 4096
 /* The second finds what was born of listeners during the first; more are needed only where a pass was restarted. */
 #define FORGET_WALKS_MAX 16
 
@@ -78,6 +78,7 @@ static int load_programs(struct probes *p, const struct probes_config *config)
 	p->skel->rodata->ps_wake_bytes = config->ring_bytes / WAKE_FRACTION;
 	p->skel->rodata->ps_optmem_max = config->optmem_max;
 	p->skel->rodata->ps_delete_destroyed = config->since_7;
+	p->skel->rodata->ps_daemon_tgid = (__u32)getpid();
 	choose_programs(p, config);
 	err = bpf_map__set_max_entries(p->skel->maps.ps_ring, config->ring_bytes);
 	if (!err)
@@ -198,9 +199,19 @@ int probes_fd(const struct probes *p)
 	return ring_buffer__epoll_fd(p->ring);
 }
 
+static void set_owner(struct probes *p, uint32_t owner)
+{
+	p->skel->bss->ps_owners[owner / 8] |= (uint8_t)(1U << owner % 8);
+}
+
+static bool owner_is_set(const struct probes *p, uint32_t owner)
+{
+	return p->skel->bss->ps_owners[owner / 8] >> owner % 8 & 1;
+}
+
 int probes_process_add(struct probes *p, uint32_t tgid, const struct ps_process *process)
 {
-	p->skel->bss->ps_owners[process->owner / 8] |= (uint8_t)(1U << process->owner % 8);
+	set_owner(p, process->owner);
 	if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.ps_processes), &tgid, process, BPF_ANY))
 		return -errno;
 	return 0;
@@ -216,25 +227,94 @@ void probes_owner_drop(struct probes *p, uint32_t owner)
 	p->skel->bss->ps_owners[owner / 8] &= (uint8_t) ~(1U << owner % 8);
 }
 
+struct process_reader {
+	probes_process_fn *fn;
+	void *arg;
+};
+
+static void on_process(void *arg, const void *key, const void *value)
+{
+	const struct process_reader *r = arg;
+
+	r->fn(r->arg, *(const uint32_t *)key, value);
+}
+
 int probes_processes(struct probes *p, probes_process_fn *fn, void *arg)
 {
-	int fd = bpf_map__fd(p->skel->maps.ps_processes), err = 0;
-	struct ps_process values[PROCESS_BATCH];
-	uint32_t keys[PROCESS_BATCH], batch, count;
-	void *from = NULL;
+	struct process_reader r = {.fn = fn, .arg = arg};
 
-	while (!err) {
-		count = PROCESS_BATCH;
-		/* -ENOENT with what is left: the end. -ENOSPC: one hash chain is longer than the batch. */
-		err = bpf_map_lookup_batch(fd, from, &batch, keys, values, &count, NULL) ? -errno
-											 : 0;
-		if (err && err != -ENOENT)
-			return err;
-		for (uint32_t i = 0; i < count; i++)
-			fn(arg, keys[i], &values[i]);
-		from = &batch;
-	}
+	return batch_read(bpf_map__fd(p->skel->maps.ps_processes), sizeof(uint32_t),
+			  sizeof(struct ps_process), on_process, &r);
+}
+
+int probes_selector_add(struct probes *p, const struct ps_selector *selector,
+			const struct ps_process *value)
+{
+	set_owner(p, value->owner);
+	if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.ps_selectors), selector, value, BPF_ANY))
+		return -errno;
 	return 0;
+}
+
+int probes_cgroup_name_add(struct probes *p, const struct ps_cgroup_name *name,
+			   const struct ps_process *value)
+{
+	set_owner(p, value->owner);
+	if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.ps_cgroup_names), name, value, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+int probes_select(struct probes *p, uint32_t ranks, bool counts)
+{
+	p->skel->bss->ps_selecting = ranks;
+	p->skel->bss->ps_select_counts = counts;
+	return ranks ? iterator_run(programs_link(&p->programs, PROGRAM_SELECT)) : 0;
+}
+
+int probes_selected(struct probes *p, uint32_t tgids[PS_PROCESSES_MAX], size_t *ret_count)
+{
+	_cleanup_free_ uint8_t *values = calloc(PS_PROCESSES_MAX, sizeof(*values));
+	uint32_t position, count = PS_PROCESSES_MAX;
+
+	if (!values)
+		return -ENOMEM;
+	/* -ENOENT: these were all */
+	if (bpf_map_lookup_and_delete_batch(bpf_map__fd(p->skel->maps.ps_selected), NULL, &position,
+					    tgids, values, &count, NULL) &&
+	    errno != ENOENT)
+		return -errno;
+	*ret_count = count;
+	return 0;
+}
+
+struct stranger_hunt {
+	const struct probes *probes;
+	int fd;
+};
+
+static void on_owned(void *arg, const void *key, const void *value)
+{
+	const struct stranger_hunt *hunt = arg;
+	const struct ps_process *process = value;
+
+	if (!owner_is_set(hunt->probes, process->owner))
+		bpf_map_delete_elem(hunt->fd, key);
+}
+
+int probes_drop_strangers(struct probes *p)
+{
+	const struct bpf_map *maps[] = {p->skel->maps.ps_processes, p->skel->maps.ps_selectors,
+					p->skel->maps.ps_cgroup_names};
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(maps) && !err; i++) {
+		struct stranger_hunt hunt = {.probes = p, .fd = bpf_map__fd(maps[i])};
+
+		err = batch_read(hunt.fd, bpf_map__key_size(maps[i]), sizeof(struct ps_process),
+				 on_owned, &hunt);
+	}
+	return err;
 }
 
 void probes_grace_period(void)
@@ -252,11 +332,17 @@ int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass)
 	int err;
 
 	p->skel->bss->ps_adopt_pass = pass;
+	p->skel->bss->ps_adopt_found = 0;
 	if (!link)
 		return -errno;
 	err = iterator_run(link);
 	bpf_link__destroy(link);
 	return err;
+}
+
+bool probes_adopt_found(const struct probes *p)
+{
+	return p->skel->bss->ps_adopt_found != 0;
 }
 
 int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg)
@@ -382,38 +468,42 @@ int probes_forget(struct probes *p)
 	return err;
 }
 
-/* Empties a hash of `size`-byte values by 64-bit keys. `before` may be NULL. */
-static int take_parked(int fd, size_t size, void (*before)(void *arg), probes_message_fn *fn,
+struct parked_reader {
+	size_t size;
+	void (*before)(void *arg);
+	probes_message_fn *fn;
+	void *arg;
+};
+
+static void before_parked(void *arg)
+{
+	const struct parked_reader *r = arg;
+
+	if (r->before)
+		r->before(r->arg);
+}
+
+static void on_parked(void *arg, const void *key, const void *value)
+{
+	const struct parked_reader *r = arg;
+
+	(void)key;
+	r->fn(r->arg, value, r->size);
+}
+
+static int take_parked(const struct bpf_map *map, void (*before)(void *arg), probes_message_fn *fn,
 		       void *arg)
 {
-	_cleanup_free_ char *values = calloc(PARKED_BATCH, size);
-	_cleanup_free_ uint64_t *keys = calloc(PARKED_BATCH, sizeof(*keys));
-	uint32_t batch, count;
-	void *from = NULL;
-	int err = 0;
+	struct parked_reader r = {
+		.size = bpf_map__value_size(map), .before = before, .fn = fn, .arg = arg};
 
-	if (!values || !keys)
-		return -ENOMEM;
-	while (!err) {
-		count = PARKED_BATCH;
-		/* -ENOENT with what is left: the end. Whatever the error, what was copied has been deleted. */
-		if (bpf_map_lookup_and_delete_batch(fd, from, &batch, keys, values, &count, NULL))
-			err = -errno;
-		if (err == -EINVAL || err == -EFAULT || err == -EPERM)
-			return err; /* not begun, and count not written */
-		if (count && before)
-			before(arg);
-		for (uint32_t i = 0; i < count; i++)
-			fn(arg, values + i * size, size);
-		from = &batch;
-	}
-	return err == -ENOENT ? 0 : err;
+	return batch_take(bpf_map__fd(map), bpf_map__key_size(map), r.size, before_parked,
+			  on_parked, &r);
 }
 
 int probes_parked(struct probes *p, void (*drain)(void *arg), probes_message_fn *fn, void *arg)
 {
-	return take_parked(bpf_map__fd(p->skel->maps.ps_parked), sizeof(struct ps_record), drain,
-			   fn, arg);
+	return take_parked(p->skel->maps.ps_parked, drain, fn, arg);
 }
 
 int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct probes_ring *ret)
@@ -424,8 +514,7 @@ int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct prob
 	p->message_arg = arg;
 	p->drain_end = probes_produced(p);
 	if (__atomic_exchange_n(&p->skel->bss->ps_accepts_parked, 0, __ATOMIC_SEQ_CST))
-		parked = take_parked(bpf_map__fd(p->skel->maps.ps_parked_accepts),
-				     sizeof(struct ps_message_accept), NULL, fn, arg);
+		parked = take_parked(p->skel->maps.ps_parked_accepts, NULL, fn, arg);
 	if (parked)
 		p->skel->bss->ps_accepts_parked = 1; /* not all of them */
 	/* before the first read: a wake-up that is asked for from here on comes again */

@@ -72,9 +72,27 @@ void probes_process_drop(struct probes *p, uint32_t tgid);
 void probes_owner_drop(struct probes *p, uint32_t owner);
 int probes_processes(struct probes *p, probes_process_fn *fn, void *arg);
 
+/*
+ * From here on what matches becomes this: a process when it is met, a cgroup (of which the selector is not known yet) when it is made. -E2BIG:
+ * PS_SELECTORS_MAX reached. Each takes effect when its rank is among those of probes_select().
+ */
+int probes_selector_add(struct probes *p, const struct ps_selector *selector,
+			const struct ps_process *value);
+int probes_cgroup_name_add(struct probes *p, const struct ps_cgroup_name *name,
+			   const struct ps_process *value);
+/* Says which ranks (one bit each) have selectors, and selects among the processes that there are. `counts`: those that find no room
+ * count as refused; they do so whenever a process is met, but not when this is repeated. */
+int probes_select(struct probes *p, uint32_t ranks, bool counts);
+/* Takes the PIDs of those that were selected since the last call, other than by probes_select(): they may hold what has no record. */
+int probes_selected(struct probes *p, uint32_t tgids[PS_PROCESSES_MAX], size_t *ret_count);
+/* Takes away processes and selectors of dropped owners. Call it a grace period after they were dropped. */
+int probes_drop_strangers(struct probes *p);
+
 /* Pass 1 or 2 of adoption over one process of the map (bpf/inventory.bpf.h); a grace period lies between.
  * -ESRCH: no such process any more. */
 int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass);
+/* Whether that was a pass 1 which met a socket without a record. */
+bool probes_adopt_found(const struct probes *p);
 /* Returns when every softirq that ran at the call is over; up to some tens of milliseconds. */
 void probes_grace_period(void);
 

@@ -21,6 +21,7 @@ enum program_id {
 	PROGRAM_INVENTORY,
 	PROGRAM_LIST_RECORDS,
 	PROGRAM_FORGET,
+	PROGRAM_SELECT,
 };
 
 /* One program that runs. */
