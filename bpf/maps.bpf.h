@@ -153,8 +153,8 @@ __u32 ps_inventory_young = 0;
 __u32 ps_list_budget = 0;
 /* By enum ps_rank, one bit each: kinds of selectors that there are. */
 __u32 ps_selecting = 0;
-/* 1: the walk of ps_select counts what finds no room; it is repeated at inventories. */
-__u32 ps_select_counts = 0;
+/* From this owner on the walk of ps_select counts who finds no room: it is repeated, and what it does not count it has counted before. */
+__u32 ps_counted_from = 0;
 /* 1 from the first socket without a record that pass 1 of an adoption meets. */
 __u32 ps_adopt_found = 0;
 /* The adoption pass under way: 1 tags listeners only, 2 takes everything. */

@@ -47,7 +47,8 @@ static __always_inline bool process_put(__u32 tgid, const struct ps_process *val
 	return !err;
 }
 
-static __always_inline bool process_select(struct task_struct *task, bool counts)
+/* Of owners below `counted_from` a refusal is not counted. */
+static __always_inline bool process_select(struct task_struct *task, __u32 counted_from)
 {
 	struct ps_process *known, value = {};
 	__u32 tgid = task->tgid;
@@ -57,7 +58,8 @@ static __always_inline bool process_select(struct task_struct *task, bool counts
 	known = bpf_map_lookup_elem(&ps_processes, &tgid);
 	if (known && owner_is_present(known->owner))
 		value = *known;
-	return process_choose(task, &value) && process_put(tgid, &value, !known, counts);
+	return process_choose(task, &value) &&
+	       process_put(tgid, &value, !known, value.owner >= counted_from);
 }
 
 /* It may hold sockets that were a stranger's until now. */
@@ -71,7 +73,7 @@ static __always_inline void process_is_new(__u32 tgid)
 /* exec(), or another cgroup. */
 static __always_inline void process_changed(struct task_struct *task)
 {
-	if (process_select(task, true))
+	if (process_select(task, 0))
 		process_is_new(task->tgid);
 }
 
@@ -110,7 +112,7 @@ static __always_inline void select_running(struct bpf_iter__task *ctx)
 	if (!task || (task->pid != task->tgid && task->group_leader->mm))
 		return;
 	tgid = task->tgid;
-	if (process_select(task, ps_select_counts) && task->signal->live.counter == 0)
+	if (process_select(task, ps_counted_from) && task->signal->live.counter == 0)
 		bpf_map_delete_elem(&ps_processes, &tgid); /* its exit was before this */
 }
 

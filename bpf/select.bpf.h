@@ -6,6 +6,8 @@
 #ifndef SELECT_BPF_H
 #define SELECT_BPF_H
 
+#include <bpf/bpf_core_read.h>
+
 #include "maps.bpf.h"
 
 /* Levels below a cgroup that is selected; a container's processes are about 8 below the root. */
@@ -30,11 +32,12 @@ static __always_inline bool select_find(const struct ps_selector *key, struct ps
 static __always_inline bool select_by_cgroup(struct task_struct *task, enum ps_rank rank,
 					     struct ps_process *ret)
 {
-	struct cgroup *cgroup = task->cgroups->dfl_cgrp;
 	struct ps_selector key = {.rank = rank};
+	struct cgroup *cgroup;
 
-	if (!is_selecting(rank))
+	if (!is_selecting(rank) || !bpf_core_field_exists(task->cgroups))
 		return false;
+	cgroup = task->cgroups->dfl_cgrp;
 	for (int i = 0; i < CGROUP_DEPTH_MAX && cgroup; i++) {
 		struct cgroup_subsys_state *parent = cgroup->self.parent;
 

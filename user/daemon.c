@@ -499,7 +499,8 @@ static enum exit_code open_kernel(struct daemon *d, const struct options *option
 {
 	struct probes_config config = {.ring_bytes = options->ring_bytes,
 				       .optmem_max = support->optmem_max,
-				       .since_7 = support->since_7};
+				       .since_7 = support->since_7,
+				       .cgroups = support->of[FEATURE_CGROUPS].present};
 	enum exit_code code = choose_accept(options, support, &config, why, why_size);
 	int err;
 

@@ -66,6 +66,9 @@ static void choose_programs(struct probes *p, const struct probes_config *config
 	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit2, config->fexit_args == 2);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_exit, config->accept_syscall);
 	bpf_program__set_autoload(p->skel->progs.ps_accept4_exit, config->accept_syscall);
+	bpf_program__set_autoload(p->skel->progs.ps_cgroup_attach, config->cgroups);
+	bpf_program__set_autoload(p->skel->progs.ps_cgroup_mkdir, config->cgroups);
+	bpf_program__set_autoload(p->skel->progs.ps_cgroup_rmdir, config->cgroups);
 }
 
 static int load_programs(struct probes *p, const struct probes_config *config)
@@ -90,12 +93,17 @@ static int load_programs(struct probes *p, const struct probes_config *config)
 	return err;
 }
 
-/* libbpf loads all or nothing: if it was the accept programs that the kernel refused, the core loads without them. */
+/* libbpf loads all or nothing: if it was those of cgroups or accept that the kernel refused, the core loads without them. */
 static int load(struct probes *p, const struct probes_config *config, char *why, size_t why_size)
 {
 	struct probes_config core = *config;
 	int err = load_programs(p, config);
 
+	if (err && config->cgroups) {
+		log_debug("loading without the cgroup programs: %s", strerror(-err));
+		core.cgroups = false;
+		err = load_programs(p, &core);
+	}
 	if (err && (config->fexit_args || config->accept_syscall)) {
 		log_debug("loading without the accept programs: %s", strerror(-err));
 		core.fexit_args = 0;
@@ -265,10 +273,10 @@ int probes_cgroup_name_add(struct probes *p, const struct ps_cgroup_name *name,
 	return 0;
 }
 
-int probes_select(struct probes *p, uint32_t ranks, bool counts)
+int probes_select(struct probes *p, uint32_t ranks, uint32_t counted_from)
 {
 	p->skel->bss->ps_selecting = ranks;
-	p->skel->bss->ps_select_counts = counts;
+	p->skel->bss->ps_counted_from = counted_from;
 	return ranks ? iterator_run(programs_link(&p->programs, PROGRAM_SELECT)) : 0;
 }
 

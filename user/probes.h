@@ -24,6 +24,7 @@ struct probes_config {
 	bool since_7; /* Linux 7 or later: programs of tracepoints are preempted, walks meet sockets that are being destroyed */
 	unsigned int fexit_args; /* parameters of inet_csk_accept(); 0: no fexit program */
 	bool accept_syscall; /* the accept fallback */
+	bool cgroups; /* follow processes that change their cgroup, and cgroups that are made anew */
 };
 
 struct probes_counters {
@@ -47,8 +48,8 @@ typedef void probes_listener_fn(void *arg, const struct ps_listener_row *row,
 				const uint64_t *cookies, size_t count);
 
 /*
- * Loads and attaches. A core program that the kernel refuses is an error, told in `why`; an accept program is optional and
- * shows in probes_programs() if it runs. -EPERM, -ENOMEM, or what the kernel said.
+ * Loads and attaches. A core program that the kernel refuses is an error, told in `why`; those of accept and of cgroups are optional and
+ * show in probes_programs() if they run. -EPERM, -ENOMEM, or what the kernel said.
  */
 int probes_open(struct probes **ret, const struct probes_config *config, char *why,
 		size_t why_size);
@@ -80,9 +81,9 @@ int probes_selector_add(struct probes *p, const struct ps_selector *selector,
 			const struct ps_process *value);
 int probes_cgroup_name_add(struct probes *p, const struct ps_cgroup_name *name,
 			   const struct ps_process *value);
-/* Says which ranks (one bit each) have selectors, and selects among the processes that there are. `counts`: those that find no room
- * count as refused; they do so whenever a process is met, but not when this is repeated. */
-int probes_select(struct probes *p, uint32_t ranks, bool counts);
+/* Says which ranks (one bit each) have selectors, and selects among the processes that there are. Of owners from `counted_from` on those that
+ * find no room count as refused; the others did so when they were met first. */
+int probes_select(struct probes *p, uint32_t ranks, uint32_t counted_from);
 /* Takes the PIDs of those that were selected since the last call, other than by probes_select(): they may hold what has no record. */
 int probes_selected(struct probes *p, uint32_t tgids[PS_PROCESSES_MAX], size_t *ret_count);
 /* Takes away processes and selectors of dropped owners. Call it a grace period after they were dropped. */

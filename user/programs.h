@@ -12,7 +12,7 @@
 struct bpf_link;
 struct bpf_object;
 
-#define PROGRAMS_MAX 20
+#define PROGRAMS_MAX 24
 
 /* Those that are read, or run, by name. */
 enum program_id {

@@ -422,10 +422,11 @@ static int told(int err, const char *what, char *why, size_t why_size)
 	return err;
 }
 
-/* Reads the processes, with what is selected, and adds what descends from them. */
-static int gather(struct targets *t, struct processes *s, char *why, size_t why_size)
+/* Reads the processes, with what is selected, also by the new targets from `first_id` on, and adds what descends from them. */
+static int gather(struct targets *t, struct processes *s, uint32_t first_id, char *why,
+		  size_t why_size)
 {
-	int err = told(probes_select(t->probes, ranks_of(t), true), "look for what is selected",
+	int err = told(probes_select(t->probes, ranks_of(t), first_id), "look for what is selected",
 		       why, why_size);
 
 	if (!err)
@@ -450,7 +451,7 @@ int targets_attach(struct targets *t, const struct target_spec *specs, size_t co
 	for (size_t i = 0; i < count && !err; i++)
 		err = add_target(t, &s, &specs[i], follow, why, why_size);
 	if (!err)
-		err = gather(t, &s, why, why_size);
+		err = gather(t, &s, first_id, why, why_size);
 	if (!err)
 		err = check_alive(t, &s, first, why, why_size);
 	if (!err)
@@ -485,7 +486,7 @@ static int refresh(struct targets *t, struct processes *s, struct tgids *known)
 	for (size_t i = 0; i < known->count; i++)
 		if (processes_ended(s, known->at[i]))
 			probes_process_drop(t->probes, known->at[i]);
-	err = probes_select(t->probes, ranks_of(t), false);
+	err = probes_select(t->probes, ranks_of(t), PS_OWNERS);
 	return err ? err : add_descendants(t, s);
 }
 
@@ -496,8 +497,7 @@ int targets_adopt_all(struct targets *t, void (*drain)(void *arg), void *arg)
 	int err;
 
 	if (!t->count)
-		return probes_select(t->probes, 0,
-				     false); /* the last one may have been a selector */
+		return probes_select(t->probes, 0, PS_OWNERS); /* the last may have selected */
 	known = calloc(1, sizeof(*known));
 	if (!known)
 		return -ENOMEM;
