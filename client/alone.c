@@ -15,6 +15,7 @@
 #include "filter.h"
 #include "log.h"
 #include "loop.h"
+#include "operate.h"
 #include "privileges.h"
 #include "support.h"
 #include "util.h"
@@ -57,14 +58,17 @@ static void set_options(struct alone *al)
 
 	options_parse(1, argv, &al->options, version_text, stdout, stderr);
 	al->options.follow = a->follow;
-	al->options.pid_count = a->pid_count;
-	memcpy(al->options.pids, a->pids, sizeof(a->pids));
+	al->options.target_count = a->target_count;
+	memcpy(al->options.targets, a->targets, sizeof(a->targets));
 }
 
 static enum exit_code open_daemon(struct alone *al, char *why, size_t why_size)
 {
+	enum exit_code code = operate_resolve(&al->options, why, why_size);
 	const struct feature *missing;
 
+	if (code)
+		return code;
 	support_probe(&al->support);
 	missing = support_missing(&al->support);
 	if (!missing)

@@ -15,7 +15,7 @@
 struct alone;
 
 /*
- * Loads, attaches to a->pids and then gives up what privileges this process has, for good: afterwards nothing can be executed, written but to
+ * Loads, attaches to a->targets and then gives up what privileges this process has, for good: afterwards nothing can be executed, written but to
  * what is open, or asked of a terminal. SIGINT and SIGTERM are blocked from here on. `a` stays the caller's. Failures are told in `why`.
  */
 enum exit_code alone_open(struct alone **ret, const struct arguments *a, char *why,

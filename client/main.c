@@ -14,6 +14,7 @@
 #include "arguments.h"
 #include "ask.h"
 #include "playback.h"
+#include "request.h"
 #include "show.h"
 #include "util.h"
 #include "version.h"
@@ -26,29 +27,6 @@ static show_fn *const shows[COMMANDS] = {
 	[COMMAND_SNAPSHOT] = show_snapshot, [COMMAND_CONNECTIONS] = show_connections,
 	[COMMAND_REPLAY] = show_snapshot,
 };
-
-/* What the daemon calls the formats; a table is made here. */
-static const char *const formats[] = {[FORMAT_TABLE] = "json",
-				      [FORMAT_JSON] = "json",
-				      [FORMAT_PROM] = "prom",
-				      [FORMAT_OPENMETRICS] = "openmetrics"};
-
-static json_t *make_request(const struct arguments *a)
-{
-	json_t *r = json_pack("{s:s}", "command", arguments_command_text(a->command));
-
-	if (a->pid)
-		json_object_set_new(r, "pid", json_integer(a->pid));
-	if (a->name)
-		json_object_set_new(r, "name", json_string(a->name));
-	if (a->command == COMMAND_ATTACH)
-		json_object_set_new(r, "follow", json_boolean(a->follow));
-	if (a->command == COMMAND_SNAPSHOT)
-		json_object_set_new(r, "format", json_string(formats[a->format]));
-	if (a->command == COMMAND_CONNECTIONS)
-		json_object_set_new(r, "query", json_string(a->query));
-	return r;
-}
 
 /* Asked before anything else: who works alone may not, by then. */
 static struct {
@@ -93,6 +71,7 @@ static enum exit_code show(const struct arguments *a, const char *body)
 static enum exit_code fetch(const struct arguments *a, struct alone *alone, FILE *copy,
 			    char **ret_body, char *why, size_t why_size)
 {
+	static const char waits[] = "there is no such cgroup yet; it is attached when it is made";
 	enum exit_code code;
 	json_t *request;
 
@@ -100,11 +79,13 @@ static enum exit_code fetch(const struct arguments *a, struct alone *alone, FILE
 		return alone_show(alone, copy, ret_body, why, why_size);
 	if (a->command == COMMAND_REPLAY)
 		return playback(a, copy, ret_body, why, why_size);
-	request = make_request(a);
+	code = request_make(&request, a, why, why_size);
+	if (code)
+		return code;
 	code = ask(a->socket, request, copy, ret_body, why, why_size);
-	json_decref(request);
 	if (!code)
-		*why = '\0'; /* what it said before it was asked again */
+		snprintf(why, why_size, "%s", request_waits(request) ? waits : "");
+	json_decref(request);
 	return code;
 }
 
@@ -189,5 +170,5 @@ int main(int argc, char **argv)
 		break;
 	}
 	open_screen();
-	return arguments.pid_count ? run_alone(&arguments) : run(&arguments);
+	return arguments.alone ? run_alone(&arguments) : run(&arguments);
 }

@@ -91,10 +91,10 @@ static int count_lines(const struct process *p)
 	return count;
 }
 
-/* Until something asks it to end; it is attached when this returns. */
-static void begin(struct process *p, const struct scene *s)
+/* Until something asks it to end; it is attached when this returns. `more`: a further flag, or NULL. */
+static void begin(struct process *p, const struct scene *s, const char *more)
 {
-	static const char *const flags[] = {"--for=1h", "--watch=3600", "--format=json", NULL};
+	const char *const flags[] = {"--for=1h", "--watch=3600", "--format=json", more, NULL};
 	double deadline = now_seconds() + CLIENT_MS / 1000.0;
 	struct line line;
 
@@ -219,7 +219,7 @@ static void what_happens_meanwhile_is_counted_exactly(void **state)
 	char why[512];
 	size_t count;
 
-	begin(&p, s);
+	begin(&p, s, NULL);
 	count = objects_of(p.pid, objects);
 	make_traffic(&pair);
 	snapshot = end(&p, SIGINT);
@@ -272,7 +272,7 @@ static void a_daemon_beside_it_sees_nothing_of_it(void **state)
 	json_t *snapshot;
 
 	scene_observe(s, NULL);
-	begin(&p, s);
+	begin(&p, s, NULL);
 	make_traffic(&pair);
 	snapshot = end(&p, SIGTERM);
 	expect_traffic(snapshot);
@@ -282,6 +282,25 @@ static void a_daemon_beside_it_sees_nothing_of_it(void **state)
 	       .lifetimes = OPENED);
 }
 
+/* Both actors, which are called as this test is. */
+static void what_is_selected_is_counted(void **state)
+{
+	struct scene *s = *state;
+	struct pair pair = make_pair(s);
+	struct process p = {};
+	json_t *snapshot;
+
+	pair.server->name = pair.client->name = NULL;
+	begin(&p, s, "--comm=test_alone=all");
+	make_traffic(&pair);
+	snapshot = end(&p, SIGINT);
+	expect_pool(snapshot, "all", "outbound", .active = HELD, .opened = OPENED, .adopted = HELD,
+		    .closed_local = OPENED);
+	expect_pool(snapshot, "all", "inbound", .active = HELD, .opened = OPENED, .adopted = HELD,
+		    .closed_peer = OPENED);
+	json_decref(snapshot);
+}
+
 static void targets_may_end_meanwhile(void **state)
 {
 	struct scene *s = *state;
@@ -289,7 +308,7 @@ static void targets_may_end_meanwhile(void **state)
 	struct process p = {};
 	json_t *snapshot;
 
-	begin(&p, s);
+	begin(&p, s, NULL);
 	actor_end(pair.client, SIGKILL);
 	act(pair.server, step_release, .count = HELD);
 	snapshot = end(&p, SIGINT);
@@ -326,7 +345,7 @@ static void it_watches_without_privileges_and_dies_without_a_trace(void **state)
 	size_t count;
 
 	make_pair(s);
-	begin(&p, s);
+	begin(&p, s, NULL);
 	expect_status(p.pid, "CapPrm:", 0);
 	expect_status(p.pid, "CapEff:", 0);
 	expect_status(p.pid, "CapBnd:", 0);
@@ -417,6 +436,7 @@ int main(void)
 		scene_test(what_happens_meanwhile_is_counted_exactly),
 		scene_test(the_time_ends_it),
 		scene_test(a_daemon_beside_it_sees_nothing_of_it),
+		scene_test(what_is_selected_is_counted),
 		scene_test(targets_may_end_meanwhile),
 		scene_test(it_watches_without_privileges_and_dies_without_a_trace),
 		scene_test(a_terminal_is_drawn_anew),
