@@ -340,6 +340,7 @@ static void the_list_names_targets_and_their_processes(void **state)
 	assert_int_equal(json_array_size(targets), 2);
 	row = json_array_get(targets, 0);
 	assert_true(has_text(row, "name", "pool"));
+	assert_true(json_is_null(json_object_get(row, "selector")));
 	assert_int_equal(number(row, "pid"), pool->pid);
 	assert_int_equal(json_array_size(json_object_get(row, "processes")), 2);
 	row = json_array_get(targets, 1);
@@ -427,6 +428,60 @@ static void what_a_selector_does_not_name_is_told_by_the_client(void **state)
 	REFUSES(2, "poolscope: attach: expected a command name of 1 to 15 bytes", "attach",
 		"--comm=0123456789abcdef");
 	REFUSES(2, "--unit: the name is empty", "attach", "--unit=a=");
+}
+
+static bool has_process(const json_t *target, pid_t pid)
+{
+	size_t i;
+	json_t *value;
+
+	json_array_foreach(json_object_get(target, "processes"), i, value)
+	{
+		if (json_integer_value(value) == pid)
+			return true;
+	}
+	return false;
+}
+
+static void a_selector_is_attached_listed_and_detached_by_its_name(void **state)
+{
+	struct scene *s = *state;
+	struct actor *server = scene_actor(s, NULL), *client = scene_actor(s, NULL);
+	char program[64], word[80], selector[80];
+	json_t *list, *row;
+	int l, port;
+
+	scene_observe(s, socket_flag, NULL);
+	port = scene_listen(server, SCENE_BACKLOG, &l);
+	snprintf(program, sizeof(program), "/proc/%d/exe", (int)client->pid);
+	snprintf(word, sizeof(word), "--exe=%s=all", program);
+	snprintf(selector, sizeof(selector), "exe:%s", program);
+	free(SAYS("attach", word));
+	free(SAYS("attach", "--comm", "psc-nobody"));
+	act(client, step_hold, .host = HOST, .port = port, .count = 5);
+	act(server, step_hold_accepted, .fd = l, .count = 5);
+	expect(s, "all", "outbound", HOST, port, .attempts = 5, .opened = 5, .active = 5,
+	       .handshakes = 5);
+	list = client_json("list");
+	row = json_array_get(json_object_get(list, "targets"), 0);
+	assert_true(has_text(row, "name", "all"));
+	assert_true(has_text(row, "selector", selector));
+	assert_true(json_is_null(json_object_get(row, "pid")));
+	assert_true(has_process(row, client->pid) && has_process(row, server->pid));
+	assert_false(has_process(row, s->daemon.process.pid));
+	row = json_array_get(json_object_get(list, "targets"), 1);
+	assert_true(has_text(row, "name", "psc-nobody"));
+	assert_true(has_text(row, "selector", "comm:psc-nobody"));
+	assert_int_equal(json_array_size(json_object_get(row, "processes")), 0);
+	json_decref(list);
+
+	REFUSES(5, "is attached already, as all", "attach", word);
+	free(SAYS("detach", "psc-nobody"));
+	free(SAYS("detach", "all"));
+	expect_series_total(s, 0);
+	list = client_json("list");
+	assert_int_equal(json_array_size(json_object_get(list, "targets")), 0);
+	json_decref(list);
 }
 
 /* ---- looking ---- */
@@ -745,6 +800,7 @@ int main(void)
 		scene_test(the_list_names_targets_and_their_processes),
 		scene_test(what_cannot_be_attached_or_detached_is_told),
 		scene_test(a_pid_that_is_another_process_by_now_is_refused),
+		scene_test(a_selector_is_attached_listed_and_detached_by_its_name),
 		scene_test(what_a_selector_does_not_name_is_told_by_the_client),
 		scene_test(every_format_shows_the_same_moment),
 		scene_test(watching_gives_an_object_a_line),
