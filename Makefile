@@ -209,7 +209,7 @@ build/poolscoped: build/user/main.o build/libpoolscope.a
 	$(call quiet,LD,$@)$(link) $(libs) $(LDLIBS)
 
 build/poolscope: build/client/main.o build/libclient.a build/libpoolscope.a
-	$(call quiet,LD,$@)$(link) -ljansson -lm $(LDLIBS)
+	$(call quiet,LD,$@)$(link) $(libs) $(LDLIBS)
 
 build/demo: build/contrib/demo/demo.o
 	$(call quiet,LD,$@)$(link) $(LDLIBS)

@@ -59,6 +59,15 @@ static __always_inline void queue_walk(struct sock *sk, struct seq_file *seq, __
 	bpf_loop(QUEUE_WALK_MAX, queue_step, &w, 0);
 }
 
+static __always_inline bool is_unknown(struct sock *sk)
+{
+	int state = sk->__sk_common.skc_state;
+
+	if (state == TCP_LISTEN)
+		return !bpf_sk_storage_get(&ps_listeners, sk, 0, 0);
+	return conn_is_met(state) && !bpf_sk_storage_get(&ps_records, sk, 0, 0);
+}
+
 /* iter/task_file over one target process. Pass 1 tags its listeners; pass 2, a grace period later, takes the
  * connections, also those that a listener bore before it was tagged: they are in its queue or in a table by now. */
 static __always_inline void adopt_file(struct bpf_iter__task_file *ctx)
@@ -80,6 +89,8 @@ static __always_inline void adopt_file(struct bpf_iter__task_file *ctx)
 	owner = process_owner(task->tgid);
 	if (!owner)
 		return;
+	if (ps_adopt_pass == 1 && is_unknown(sk))
+		ps_adopt_found = 1;
 	if (sk->__sk_common.skc_state != TCP_LISTEN) {
 		if (ps_adopt_pass == 2)
 			conn_adopt(sk, owner, false);

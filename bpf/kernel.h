@@ -15,6 +15,7 @@
 #define IPPROTO_TCP 6
 #define IPPROTO_MPTCP 262
 #define PF_KTHREAD 0x00200000
+#define EEXIST 17
 #define ENETUNREACH 101
 #define ECONNABORTED 103
 #define ECONNRESET 104
@@ -141,8 +142,18 @@ struct socket {
 	struct sock *sk;
 };
 
+struct super_block {
+	__u32 s_dev;
+};
+
+struct inode {
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+
 struct file {
 	void *private_data;
+	struct inode *f_inode;
 };
 
 struct fdtable {
@@ -158,14 +169,47 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct mm_struct {
+	struct file *exe_file;
+};
+
+struct kernfs_node {
+	const char *name;
+	__u64 id; /* of a cgroup: the inode number of its directory; never used again */
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup_root {
+	int hierarchy_id; /* 0: that of cgroup2 */
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp; /* in the hierarchy of cgroup2 */
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
 	__u64 start_boottime;
 	struct task_struct *real_parent;
+	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	struct files_struct *files;
+	struct mm_struct *mm;
+	struct css_set *cgroups;
 	char comm[16];
 };
 

@@ -58,6 +58,32 @@ struct {
 	__type(value, struct ps_process);
 } ps_processes SEC(".maps");
 
+/* What becomes a target when it is met, and the names of cgroups that get a place in it when they are made. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PS_SELECTORS_MAX);
+	__type(key, struct ps_selector);
+	__type(value, struct ps_process);
+} ps_selectors SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PS_SELECTORS_MAX);
+	__type(key, struct ps_cgroup_name);
+	__type(value, struct ps_process);
+} ps_cgroup_names SEC(".maps");
+
+/* Processes that were selected since the reader took them: they may hold sockets from before. The reader comes once a second; what
+ * finds no room is left to the next inventory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PS_PROCESSES_MAX);
+	__type(key, __u32);
+	__type(value, __u8);
+} ps_selected SEC(".maps");
+
 /* Resized before load (--ring-size). */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -110,6 +136,8 @@ const volatile __u32 ps_optmem_max = 20480;
  * removed with the last kernel that does so.
  */
 const volatile bool ps_delete_destroyed = false;
+/* The daemon, which is never selected. */
+const volatile __u32 ps_daemon_tgid = 0;
 
 /* 1 from the first accept that is parked until the reader comes: it clears it, then takes them. */
 __u32 ps_accepts_parked = 0;
@@ -123,6 +151,12 @@ __u32 ps_inventory_full = 0;
 __u32 ps_inventory_young = 0;
 /* How many objects the reader of a listing lets it look at in one read(): it sets it before each. */
 __u32 ps_list_budget = 0;
+/* By enum ps_rank, one bit each: kinds of selectors that there are. */
+__u32 ps_selecting = 0;
+/* From this owner on the walk of ps_select counts who finds no room: it is repeated, and what it does not count it has counted before. */
+__u32 ps_counted_from = 0;
+/* 1 from the first socket without a record that pass 1 of an adoption meets. */
+__u32 ps_adopt_found = 0;
 /* The adoption pass under way: 1 tags listeners only, 2 takes everything. */
 __u32 ps_adopt_pass = 0;
 /* By owner, one bit each: set while it is a target. What programs that run at the moment of a detachment still do for the owner
@@ -132,6 +166,17 @@ __u8 ps_owners[PS_OWNERS / 8] = {};
 __u32 ps_forgotten = 0;
 /* By port: 1 if a listener of a target has been seen there; 0 again when its target is detached. What is accepted elsewhere by strangers is none of ours. */
 __u8 ps_ports[65536] = {};
+
+static __always_inline bool owner_is_present(__u32 owner)
+{
+	return ps_owners[(owner & (PS_OWNERS - 1)) / 8] >> (owner & 7) & 1;
+}
+
+/* It was a target, and has been detached. */
+static __always_inline bool owner_is_gone(__u32 owner)
+{
+	return owner && !owner_is_present(owner);
+}
 
 static __always_inline struct ps_counters *counters(void)
 {

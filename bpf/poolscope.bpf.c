@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * The programs: each filters, reads, and calls one function of the headers. Core ones use direct BTF loads only; the optional ones
- * (accept_*) are loaded one by one, and what the kernel refuses is reported and left out.
+ * (accept_*, cgroup_*) are loaded where the kernel has what they need, and what it refuses is reported and left out.
  */
 #include "kernel.h"
 
@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "cgroup.bpf.h"
 #include "conn.bpf.h"
 #include "inventory.bpf.h"
 #include "listing.bpf.h"
@@ -102,10 +103,41 @@ int BPF_PROG(ps_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
+/* The program, the name and the cgroup are the new ones by now. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(ps_exec, struct task_struct *task)
+{
+	process_changed(task);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(ps_exit, struct task_struct *task)
 {
 	process_exited(task);
+	return 0;
+}
+
+/* Of processes that come to a cgroup without an exec(): here they are in it. The whole process moves, or one thread of many. */
+SEC("?tp_btf/cgroup_attach_task")
+int BPF_PROG(ps_cgroup_attach, struct cgroup *cgroup, const char *path, struct task_struct *task)
+{
+	if (task->pid == task->tgid)
+		process_changed(task);
+	return 0;
+}
+
+SEC("?tp_btf/cgroup_mkdir")
+int BPF_PROG(ps_cgroup_mkdir, struct cgroup *cgroup, const char *path)
+{
+	cgroup_made(cgroup, path);
+	return 0;
+}
+
+SEC("?tp_btf/cgroup_rmdir")
+int BPF_PROG(ps_cgroup_rmdir, struct cgroup *cgroup)
+{
+	cgroup_removed(cgroup);
 	return 0;
 }
 
@@ -249,6 +281,13 @@ SEC("iter/task")
 int ps_list_tasks(struct bpf_iter__task *ctx)
 {
 	list_task(ctx);
+	return 0;
+}
+
+SEC("iter/task")
+int ps_select(struct bpf_iter__task *ctx)
+{
+	select_running(ctx);
 	return 0;
 }
 

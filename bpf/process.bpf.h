@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Which processes belong to a target. exec() needs nothing: the tgid stays.
+ * Which processes belong to a target: those that the reader has put in the map, their descendants, and what is selected. A process keeps
+ * its owner, until it is selected by something at least as good: at exec(), when it is forked, when it comes to a cgroup.
  */
 #ifndef PROCESS_BPF_H
 #define PROCESS_BPF_H
 
 #include "maps.bpf.h"
-
-static __always_inline bool owner_is_present(__u32 owner)
-{
-	return ps_owners[(owner & (PS_OWNERS - 1)) / 8] >> (owner & 7) & 1;
-}
-
-/* It was a target, and has been detached. */
-static __always_inline bool owner_is_gone(__u32 owner)
-{
-	return owner && !owner_is_present(owner);
-}
+#include "select.bpf.h"
 
 /* Target of a process, 0 if it is none of ours. */
 static __always_inline __u32 process_owner(__u32 tgid)
@@ -32,21 +23,74 @@ static __always_inline __u32 process_current_owner(void)
 	return process_owner(bpf_get_current_pid_tgid() >> 32);
 }
 
+/* Selects what may make *ret its own: true if that is another target. */
+static __always_inline bool process_choose(struct task_struct *task, struct ps_process *ret)
+{
+	struct ps_process found = {};
+
+	if (!select_task(task, &found) || found.owner == ret->owner)
+		return false;
+	if (ret->owner && ret->rank < found.rank)
+		return false;
+	*ret = found;
+	return true;
+}
+
+/* `fresh`: nobody had it when this was decided. */
+static __always_inline bool process_put(__u32 tgid, const struct ps_process *value, bool fresh,
+					bool counts)
+{
+	long err = bpf_map_update_elem(&ps_processes, &tgid, value, fresh ? BPF_NOEXIST : BPF_ANY);
+
+	if (err && err != -EEXIST && counts)
+		count_refusal(PS_REFUSAL_PROCESSES);
+	return !err;
+}
+
+/* Of owners below `counted_from` a refusal is not counted. */
+static __always_inline bool process_select(struct task_struct *task, __u32 counted_from)
+{
+	struct ps_process *known, value = {};
+	__u32 tgid = task->tgid;
+
+	if (!ps_selecting)
+		return false;
+	known = bpf_map_lookup_elem(&ps_processes, &tgid);
+	if (known && owner_is_present(known->owner))
+		value = *known;
+	return process_choose(task, &value) &&
+	       process_put(tgid, &value, !known, value.owner >= counted_from);
+}
+
+/* It may hold sockets that were a stranger's until now. */
+static __always_inline void process_is_new(__u32 tgid)
+{
+	const __u8 one = 1;
+
+	bpf_map_update_elem(&ps_selected, &tgid, &one, BPF_ANY);
+}
+
+/* exec(), or another cgroup. */
+static __always_inline void process_changed(struct task_struct *task)
+{
+	if (process_select(task, 0))
+		process_is_new(task->tgid);
+}
+
 static __always_inline void process_forked(struct task_struct *parent, struct task_struct *child)
 {
 	__u32 parent_tgid = parent->tgid, child_tgid = child->tgid;
-	struct ps_process *p, value;
+	struct ps_process *p, value = {};
+	bool selected;
 
 	if (parent_tgid == child_tgid)
 		return; /* a thread */
 	p = bpf_map_lookup_elem(&ps_processes, &parent_tgid);
-	if (!p || !p->follow)
-		return;
-	value = *p;
-	if (!owner_is_present(value.owner))
-		return;
-	if (bpf_map_update_elem(&ps_processes, &child_tgid, &value, BPF_ANY))
-		count_refusal(PS_REFUSAL_PROCESSES);
+	if (p && p->follow && owner_is_present(p->owner))
+		value = *p;
+	selected = ps_selecting && process_choose(child, &value);
+	if (value.owner && process_put(child_tgid, &value, false, true) && selected)
+		process_is_new(child_tgid);
 }
 
 /* do_exit() has counted the thread off signal->live before it fires the tracepoint; 0: the process is gone, whichever
@@ -57,6 +101,19 @@ static __always_inline void process_exited(struct task_struct *task)
 
 	if (task->signal->live.counter == 0)
 		bpf_map_delete_elem(&ps_processes, &tgid);
+}
+
+/* iter/task: what is selected among the processes that there are. Once for each: of a main thread that is gone another thread tells. */
+static __always_inline void select_running(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	__u32 tgid;
+
+	if (!task || (task->pid != task->tgid && task->group_leader->mm))
+		return;
+	tgid = task->tgid;
+	if (process_select(task, ps_counted_from) && task->signal->live.counter == 0)
+		bpf_map_delete_elem(&ps_processes, &tgid); /* its exit was before this */
 }
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "name.h"
 #include "options_control.h"
+#include "options_target.h"
 #include "parser.h"
 #include "query.h"
 #include "util.h"
@@ -18,9 +19,12 @@
 #define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
 #define WATCH_SECONDS_MAX 3600
 #define WATCH_SECONDS "2"
+#define FOR_SECONDS_MAX (24 * 3600)
+#define FOR_SECONDS 10
 
 #define ON(command) (1U << (command))
 #define ON_ALL (ON(COMMANDS) - 1)
+#define REPEATABLE ON(COMMANDS)
 
 struct line {
 	struct arguments a;
@@ -48,23 +52,17 @@ static void refuse(struct line *l, const char *what, const char *fmt, ...)
 
 /* ---- commands ---- */
 
+static void add_pid(struct line *l, const char *what, const char *word)
+{
+	const char *fault = options_target_add_pid(l->a.targets, &l->a.target_count, word);
+
+	if (fault)
+		refuse(l, what, "%s", fault);
+}
+
 static void read_attach(struct line *l, const char *word)
 {
-	const char *end = word, *fault = NULL;
-	uint64_t pid;
-
-	if (!parser_number(&end, PID_LIMIT, &pid) || pid == 0 || (*end && *end != '=')) {
-		refuse(l, "attach", "expected PID or PID=NAME, the PID from 1 to %d", PID_LIMIT);
-		return;
-	}
-	if (*end == '=')
-		fault = name_fault(end + 1);
-	if (fault) {
-		refuse(l, "attach", "the name: %s", fault);
-		return;
-	}
-	l->a.pid = (pid_t)pid;
-	l->a.name = *end == '=' ? end + 1 : NULL;
+	add_pid(l, "attach", word);
 }
 
 /* Digits only are a PID. */
@@ -97,7 +95,7 @@ static const struct {
 } commands[COMMANDS] = {
 	[COMMAND_ATTACH] =
 		{"attach", "PID[=NAME]",
-		 "count the connections of this process and its descendants, shown as NAME (else its command name)",
+		 "count the connections of this process and its descendants, shown as NAME (else its command name); or of all that --unit, --cgroup, --exe or --comm selects",
 		 read_attach},
 	[COMMAND_DETACH] = {"detach", "PID|NAME",
 			    "count this process, or all of this name, no longer; their numbers go",
@@ -129,10 +127,52 @@ static void parse_socket(struct line *l, const char *value)
 		refuse(l, "--socket", "expected a path");
 }
 
+static void add_selector(struct line *l, const char *flag, enum selector_kind kind,
+			 const char *value)
+{
+	const char *fault =
+		options_target_add_selector(l->a.targets, &l->a.target_count, kind, value);
+
+	if (fault)
+		refuse(l, flag, "%s", fault);
+}
+
+static void parse_unit(struct line *l, const char *value)
+{
+	add_selector(l, "--unit", SELECTOR_UNIT, value);
+}
+
+static void parse_cgroup(struct line *l, const char *value)
+{
+	add_selector(l, "--cgroup", SELECTOR_CGROUP, value);
+}
+
+static void parse_exe(struct line *l, const char *value)
+{
+	add_selector(l, "--exe", SELECTOR_EXE, value);
+}
+
+static void parse_comm(struct line *l, const char *value)
+{
+	add_selector(l, "--comm", SELECTOR_COMM, value);
+}
+
 static void parse_no_follow(struct line *l, const char *value)
 {
 	(void)value;
 	l->a.follow = false;
+}
+
+static void parse_pid(struct line *l, const char *value)
+{
+	add_pid(l, "--pid", value);
+}
+
+static void parse_for(struct line *l, const char *value)
+{
+	if (!parser_duration(value, FOR_SECONDS_MAX, &l->a.for_s))
+		refuse(l, "--for",
+		       "expected a whole number of seconds (30s), minutes (5m) or hours (1h), 1s to 24h");
 }
 
 static void parse_partial(struct line *l, const char *value)
@@ -218,8 +258,27 @@ static const struct flag {
 } flags[] = {
 	{"--socket", "PATH", OPTIONS_CONTROL_DEFAULT,
 	 "where poolscoped listens (its --control.socket)", ON_ALL, parse_socket},
-	{"--no-follow", NULL, NULL, "attach: to the process itself, not to its descendants",
-	 ON(COMMAND_ATTACH), parse_no_follow},
+	{"--pid", "PID[=NAME]", NULL,
+	 "snapshot: attach to this process by ourselves, as root and without a daemon, and leave; this and the next four are repeatable there",
+	 ON(COMMAND_SNAPSHOT) | REPEATABLE, parse_pid},
+	{"--unit", "UNIT[=NAME]", NULL,
+	 "attach, snapshot: to the processes of this systemd unit, also to those that it starts later",
+	 ON(COMMAND_ATTACH) | ON(COMMAND_SNAPSHOT) | REPEATABLE, parse_unit},
+	{"--cgroup", "CGROUP[=NAME]", NULL,
+	 "attach, snapshot: the same of this cgroup, a path in the cgroup2 tree, and of those below it",
+	 ON(COMMAND_ATTACH) | ON(COMMAND_SNAPSHOT) | REPEATABLE, parse_cgroup},
+	{"--exe", "FILE[=NAME]", NULL,
+	 "attach, snapshot: to whatever runs this program, and to its descendants",
+	 ON(COMMAND_ATTACH) | ON(COMMAND_SNAPSHOT) | REPEATABLE, parse_exe},
+	{"--comm", "COMM[=NAME]", NULL,
+	 "attach, snapshot: to whatever has this command name, and to its descendants",
+	 ON(COMMAND_ATTACH) | ON(COMMAND_SNAPSHOT) | REPEATABLE, parse_comm},
+	{"--no-follow", NULL, NULL,
+	 "attach, snapshot --pid: to the process itself, not to its descendants",
+	 ON(COMMAND_ATTACH) | ON(COMMAND_SNAPSHOT), parse_no_follow},
+	{"--for", "DURATION", STRINGIFY(FOR_SECONDS) "s",
+	 "snapshot --pid, --unit and so on: watch so long, 1s to 24h; ^C ends it earlier",
+	 ON(COMMAND_SNAPSHOT), parse_for},
 	{"--format", "table|json|prom|openmetrics", "table",
 	 "for people, or for programs; the last two are for snapshot and replay only",
 	 ON(COMMAND_LIST) | ON(COMMAND_CHECK) | ON(COMMAND_SNAPSHOT) | ON(COMMAND_CONNECTIONS) |
@@ -266,7 +325,7 @@ static void parse_help(struct line *l, const char *value)
 {
 	(void)value;
 	fputs("usage: poolscope [flags] COMMAND [ARGUMENT]\n\n"
-	      "Asks a running poolscoped, through its control socket.\n\n"
+	      "Asks a running poolscoped, through its control socket; replay and snapshot --pid work without one.\n\n"
 	      "commands:\n",
 	      l->out);
 	for (size_t i = 0; i < COMMANDS; i++)
@@ -320,7 +379,7 @@ static int parse_flag(struct line *l, char **args)
 		value = args[1] && strncmp(args[1], "--", 2) != 0 ? args[1] : NULL;
 		taken = 2;
 	}
-	if (l->given & 1U << (f - flags))
+	if (l->given & 1U << (f - flags) && !(f->commands & REPEATABLE))
 		refuse(l, f->name, "given twice");
 	else if (!f->arg && value)
 		refuse(l, f->name, "this flag takes no value");
@@ -350,6 +409,25 @@ static void parse_word(struct line *l, const char *word)
 	}
 }
 
+static bool is_given(const struct line *l, const char *flag)
+{
+	return l->given & 1U << (find_flag(flag) - flags);
+}
+
+/* Who asks a daemon does not attach, and the other way round. */
+static void check_snapshot(struct line *l)
+{
+	static const char missing[] = "only with --pid, --unit, --cgroup, --exe or --comm";
+
+	l->a.alone = l->a.target_count > 0;
+	if (l->a.alone && is_given(l, "--socket"))
+		refuse(l, "--socket", "not with what is to be attached, which asks no daemon");
+	else if (!l->a.alone && is_given(l, "--for"))
+		refuse(l, "--for", missing);
+	else if (!l->a.alone && is_given(l, "--no-follow"))
+		refuse(l, "--no-follow", missing);
+}
+
 /* What does not go together. */
 static void check_whole(struct line *l)
 {
@@ -365,14 +443,18 @@ static void check_whole(struct line *l)
 			return;
 		}
 	}
-	if (commands[a->command].read && l->words < 2)
+	if (commands[a->command].read && l->words < 2 && !a->target_count)
 		refuse(l, commands[a->command].name, "expected %s", commands[a->command].arg);
+	else if (a->command == COMMAND_ATTACH && a->target_count > 1)
+		refuse(l, "attach", "expected one process or one selector at a time");
 	else if (a->command != COMMAND_SNAPSHOT && a->command != COMMAND_REPLAY &&
 		 a->format > FORMAT_JSON)
 		refuse(l, "--format", "%s is shown as table or json", commands[a->command].name);
 	else if (a->watch_s && a->format > FORMAT_JSON)
 		refuse(l, "--watch",
 		       "let Prometheus scrape instead; expected --format=table or json");
+	else if (a->command == COMMAND_SNAPSHOT)
+		check_snapshot(l);
 }
 
 enum options_action arguments_parse(int argc, char **argv, struct arguments *ret,
@@ -382,6 +464,7 @@ enum options_action arguments_parse(int argc, char **argv, struct arguments *ret
 
 	l.a.socket = OPTIONS_CONTROL_DEFAULT;
 	l.a.follow = true;
+	l.a.for_s = FOR_SECONDS;
 	for (int i = 1; i < argc && l.action == OPTIONS_RUN;) {
 		if (argv[i][0] == '-') {
 			i += parse_flag(&l, argv + i);

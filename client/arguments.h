@@ -29,9 +29,14 @@ enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_PROM, FORMAT_OPENMETRICS };
 struct arguments {
 	enum command command;
 	const char *socket;
-	pid_t pid; /* 0: none */
-	const char *name; /* points into argv; NULL: none */
+	pid_t pid; /* of detach; 0: none */
+	const char *name; /* of detach, points into argv; NULL: none */
+	struct option_target targets
+		[OPTIONS_TARGETS_MAX]; /* of attach one, of snapshot all; nothing is looked up yet */
+	size_t target_count;
 	bool follow;
+	bool alone; /* snapshot: its targets are attached by ourselves, no daemon is asked */
+	uint64_t for_s; /* for so long */
 	const char *file; /* of replay */
 	bool partial;
 	enum format format;

@@ -125,6 +125,17 @@ static void adopt_orphans(struct daemon *d)
 	}
 }
 
+/* The inventory is of what was adopted: all others have been heard. */
+static void adopt_selected(struct daemon *d)
+{
+	int err = targets_adopt_selected(d->targets, daemon_drain, d);
+
+	if (err > 0)
+		err = inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns);
+	if (err && err != -EAGAIN)
+		log_warn("cannot adopt what selected processes hold: %s", strerror(-err));
+}
+
 static void report_recording(const struct daemon *d, int err)
 {
 	if (err == -ETIME)
@@ -173,8 +184,17 @@ void daemon_tick(void *daemon)
 	if (targets_unreleased(d->targets))
 		release(d);
 	adopt_orphans(d);
+	adopt_selected(d);
 	report_wrongs(d);
 	report_losses(d);
+}
+
+void daemon_settle(struct daemon *d)
+{
+	daemon_drain(d);
+	if (inventory_take(d->inventory, INVENTORY_TIMER, d->now_ns))
+		log_warn("the last inventory is incomplete: gauges may be wrong");
+	scrape_forget(d->scrape, 0);
 }
 
 bool daemon_healthy(void *daemon)
@@ -248,15 +268,12 @@ static int snapshot_body_open(void *arg, const struct body_request *request, voi
 	struct daemon *d = arg;
 	struct snapshot *snapshot;
 	struct report *report;
-	struct timespec now;
 	int err = scrape_snapshot(d->scrape, &snapshot);
 
 	(void)request;
 	if (err)
 		return err;
-	clock_gettime(CLOCK_REALTIME, &now);
-	err = report_open(&report, snapshot,
-			  (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec);
+	err = report_open(&report, snapshot, util_realtime_ns());
 	snapshot_release(snapshot);
 	if (!err)
 		*ret_body = report;
@@ -284,8 +301,10 @@ void daemon_report(const struct daemon *d, FILE *out)
 		fprintf(out, "%-16s %-8s %s\n", programs[i].name, "runs", programs[i].attach);
 	for (size_t i = 0; i < targets_count(d->targets); i++) {
 		const struct target *target = targets_at(d->targets, i);
+		char text[TARGETS_TEXT_SIZE];
 
-		fprintf(out, "%-16s %-8s PID %d\n", target->name, "attached", (int)target->pid);
+		targets_say(target, text, sizeof(text));
+		fprintf(out, "%-16s %-8s %s\n", target->name, "attached", text);
 	}
 }
 
@@ -366,14 +385,12 @@ static enum exit_code open_recording(struct daemon *d, const struct options *opt
 	struct recording_header header = {.tracked_max = TRACKED_MAX,
 					  .config = *pools_config(d->pools)};
 	struct utsname host;
-	struct timespec now;
 	int err;
 
 	if (!options->record || options->check)
 		return EXIT_OK;
 	uname(&host);
-	clock_gettime(CLOCK_REALTIME, &now);
-	header.begun_realtime_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+	header.begun_realtime_ns = util_realtime_ns();
 	snprintf(header.version, sizeof(header.version), "%s", version_text);
 	snprintf(header.revision, sizeof(header.revision), "%s", version_revision);
 	snprintf(header.kernel, sizeof(header.kernel), "%.*s", RECORDING_TEXT_MAX - 1,
@@ -409,24 +426,40 @@ static bool is_shortage(int err)
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
 }
 
+static void log_attached(const struct daemon *d, const struct target *target)
+{
+	size_t count = targets_processes(d->targets, target);
+	char text[TARGETS_TEXT_SIZE];
+
+	targets_say(target, text, sizeof(text));
+	if (target->selects)
+		log_info("attached %s as %s: %zu processes now", text, target->name, count);
+	else
+		log_info("attached %s as %s", text, target->name);
+}
+
 static enum exit_code attach_targets(struct daemon *d, const struct options *options, char *why,
 				     size_t why_size)
 {
-	struct target_spec specs[OPTIONS_PIDS_MAX];
+	struct target_spec specs[OPTIONS_TARGETS_MAX];
 	int err;
 
-	for (size_t i = 0; i < options->pid_count; i++)
-		specs[i] = (struct target_spec){.pid = options->pids[i].pid,
-						.name = options->pids[i].name};
-	err = targets_attach(d->targets, specs, options->pid_count, options->follow, daemon_drain,
-			     d, why, why_size);
+	for (size_t i = 0; i < options->target_count; i++) {
+		const struct option_target *t = &options->targets[i];
+
+		specs[i] = (struct target_spec){.pid = t->pid,
+						.start_ticks = t->start_ticks,
+						.selector = t->pid ? NULL : &t->selector,
+						.name = t->name};
+	}
+	err = targets_attach(d->targets, specs, options->target_count, options->follow,
+			     daemon_drain, d, why, why_size);
 	if (err)
 		return is_shortage(err) ? EXIT_RUNTIME : EXIT_TARGET;
-	if (options->pid_count && inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns))
+	if (options->target_count && inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns))
 		log_warn("the first inventory is incomplete; the next one follows");
 	for (size_t i = 0; i < targets_count(d->targets); i++)
-		log_info("attached PID %d as %s", (int)targets_at(d->targets, i)->pid,
-			 targets_at(d->targets, i)->name);
+		log_attached(d, targets_at(d->targets, i));
 	return EXIT_OK;
 }
 
@@ -443,9 +476,9 @@ enum exit_code daemon_attach(struct daemon *d, const struct target_spec *spec, b
 	}
 	target = targets_at(d->targets, targets_count(d->targets) - 1);
 	if (inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns))
-		log_warn("the first inventory of PID %d is incomplete; the next one follows",
-			 (int)target->pid);
-	log_info("attached PID %d as %s", (int)target->pid, target->name);
+		log_warn("the first inventory of %s is incomplete; the next one follows",
+			 target->name);
+	log_attached(d, target);
 	return EXIT_OK;
 }
 
@@ -463,7 +496,7 @@ int daemon_detach(struct daemon *d, pid_t pid, const char *name, char *why, size
 		return -ESRCH;
 	release(d);
 	if (name)
-		log_info("detached %s: %zu processes", name, count);
+		log_info("detached %s: %zu targets", name, count);
 	else
 		log_info("detached PID %d", (int)pid);
 	return 0;
@@ -474,7 +507,8 @@ static enum exit_code open_kernel(struct daemon *d, const struct options *option
 {
 	struct probes_config config = {.ring_bytes = options->ring_bytes,
 				       .optmem_max = support->optmem_max,
-				       .since_7 = support->since_7};
+				       .since_7 = support->since_7,
+				       .cgroups = support->of[FEATURE_CGROUPS].present};
 	enum exit_code code = choose_accept(options, support, &config, why, why_size);
 	int err;
 

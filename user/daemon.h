@@ -46,6 +46,11 @@ int daemon_fd(const struct daemon *d);
 void daemon_drain(void *daemon);
 /* The drain of the timer; also sees to accepts that named an unknown socket. */
 void daemon_tick(void *daemon);
+/*
+ * Takes an inventory at once, instead of when it is due: what was refused or skipped in the last second is in the next snapshot. For who looks once
+ * more and leaves.
+ */
+void daemon_settle(struct daemon *d);
 /* Whether the last drain is younger than 5 s. */
 bool daemon_healthy(void *daemon);
 

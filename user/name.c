@@ -13,7 +13,7 @@
 void name_clean(const char *comm, char ret[SERIES_NAME_MAX + 1])
 {
 	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
-	size_t out = 0;
+	size_t out = 0, label_bytes = 0; /* see series_name_bytes() */
 
 	while (*comm) {
 		size_t len = utf8_char(comm);
@@ -21,7 +21,8 @@ void name_clean(const char *comm, char ret[SERIES_NAME_MAX + 1])
 		const char *from = good ? comm : replacement;
 		size_t n = good ? len : sizeof(replacement) - 1;
 
-		if (out + n > SERIES_NAME_MAX)
+		label_bytes += n + (*from == '"' || *from == '\\');
+		if (label_bytes > SERIES_NAME_MAX)
 			break;
 		memcpy(ret + out, from, n);
 		out += n;

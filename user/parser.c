@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "name.h"
 #include "utf8.h"
+#include "util.h"
 
 #define VALUE_SHOWN_MAX 80
 
@@ -65,6 +67,19 @@ bool parser_number(const char **s, uint64_t max, uint64_t *ret)
 	return true;
 }
 
+const char *parser_selector(const char *value, char ret_text[SELECTOR_TEXT_MAX + 1],
+			    const char **ret_name)
+{
+	const char *equals = strrchr(value, '=');
+	size_t len = equals ? (size_t)(equals - value) : strlen(value);
+
+	if (len > SELECTOR_TEXT_MAX)
+		return "longer than " STRINGIFY(SELECTOR_TEXT_MAX) " bytes";
+	snprintf(ret_text, SELECTOR_TEXT_MAX + 1, "%.*s", (int)len, value);
+	*ret_name = equals ? equals + 1 : NULL;
+	return equals ? name_fault(equals + 1) : NULL;
+}
+
 int parser_choice(struct parser *p, const char *value)
 {
 	const char *word = p->option->arg;
@@ -80,4 +95,25 @@ int parser_choice(struct parser *p, const char *value)
 	}
 	bad(p, value, "expected %s", p->option->arg);
 	return -1;
+}
+
+bool parser_duration(const char *value, uint64_t max_s, uint64_t *ret_s)
+{
+	static const struct {
+		const char *text;
+		uint64_t seconds;
+	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
+	const char *end = value;
+	uint64_t n = 0, seconds = 0;
+
+	if (parser_number(&end, max_s, &n)) {
+		for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+			if (strcmp(end, units[i].text) == 0)
+				seconds = n * units[i].seconds;
+		}
+	}
+	if (seconds < 1 || seconds > max_s)
+		return false;
+	*ret_s = seconds;
+	return true;
 }

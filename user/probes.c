@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Owner of the skeleton, the ring buffer, the maps, the iterators and libbpf's log hook. Invariant: after
+ * Owner of the skeleton, the ring buffer, the maps and libbpf's log hook; its programs are in programs.c. Invariant: after
  * probes_close() the kernel holds nothing of ours, and so after SIGKILL, since nothing is pinned. Knows messages as bytes and
  * processes as numbers, not what they mean.
  */
@@ -14,7 +14,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
+#include "batch.h"
 #include "iterator.h"
 #include "log.h"
 #include "poolscope.skel.h"
@@ -22,15 +24,13 @@
 
 /* Of the ring; then one wake-up comes before the timer. */
 #define WAKE_FRACTION 4
-#define PROCESS_BATCH 512
 #define GRACE_NS (100 * 1000000L)
-#define PARKED_BATCH 4096
 /* The second finds what was born of listeners during the first; more are needed only where a pass was restarted. */
 #define FORGET_WALKS_MAX 16
 
 struct probes {
 	struct poolscope *skel;
-	struct bpf_link *links[PROBES_PROGRAMS_MAX]; /* by the table below; NULL: does not run */
+	struct programs programs;
 	struct ring_buffer *ring;
 	const volatile unsigned long *consumer_pos, *producer_pos; /* pages of the ring */
 	size_t page_bytes;
@@ -40,46 +40,6 @@ struct probes {
 	int cpus;
 	int stats_fd; /* while it is open the kernel counts runs; -1: not asked for */
 };
-
-struct program {
-	const char *bpf_name;
-	const char *attach;
-	bool optional;
-};
-
-enum {
-	PROGRAM_LIST_LISTENERS,
-	PROGRAM_LIST_TASKS,
-	PROGRAM_INVENTORY,
-	PROGRAM_LIST_RECORDS,
-	PROGRAM_FORGET,
-};
-
-static const struct program programs[] = {
-	[PROGRAM_LIST_LISTENERS] = {"ps_list_listeners", "iter", false},
-	[PROGRAM_LIST_TASKS] = {"ps_list_tasks", "iter", false},
-	[PROGRAM_INVENTORY] = {"ps_inventory", "iter", false},
-	[PROGRAM_LIST_RECORDS] = {"ps_list_records", "iter", false},
-	[PROGRAM_FORGET] = {"ps_forget", "iter", false},
-	{"ps_set_state", "tp_btf", false},
-	{"ps_set_state_2", "tp_btf", false},
-	{"ps_set_state_3", "tp_btf", false},
-	{"ps_destroy_sock", "tp_btf", false},
-	{"ps_destroy_sock_2", "tp_btf", false},
-	{"ps_fork", "tp_btf", false},
-	{"ps_exit", "tp_btf", false},
-	{"ps_accept_fexit4", "fexit", true},
-	{"ps_accept_fexit2", "fexit", true},
-	{"ps_accept_exit", "tracepoint", true},
-	{"ps_accept4_exit", "tracepoint", true},
-};
-
-_Static_assert(ARRAY_SIZE(programs) <= PROBES_PROGRAMS_MAX, "links[] holds one each");
-
-static struct bpf_program *program_of(const struct probes *p, size_t i)
-{
-	return bpf_object__find_program_by_name(p->skel->obj, programs[i].bpf_name);
-}
 
 /* What libbpf says of a refused program is long (the verifier's log) and of use to developers only. */
 static int on_libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
@@ -106,6 +66,9 @@ static void choose_programs(struct probes *p, const struct probes_config *config
 	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit2, config->fexit_args == 2);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_exit, config->accept_syscall);
 	bpf_program__set_autoload(p->skel->progs.ps_accept4_exit, config->accept_syscall);
+	bpf_program__set_autoload(p->skel->progs.ps_cgroup_attach, config->cgroups);
+	bpf_program__set_autoload(p->skel->progs.ps_cgroup_mkdir, config->cgroups);
+	bpf_program__set_autoload(p->skel->progs.ps_cgroup_rmdir, config->cgroups);
 }
 
 static int load_programs(struct probes *p, const struct probes_config *config)
@@ -118,6 +81,7 @@ static int load_programs(struct probes *p, const struct probes_config *config)
 	p->skel->rodata->ps_wake_bytes = config->ring_bytes / WAKE_FRACTION;
 	p->skel->rodata->ps_optmem_max = config->optmem_max;
 	p->skel->rodata->ps_delete_destroyed = config->since_7;
+	p->skel->rodata->ps_daemon_tgid = (__u32)getpid();
 	choose_programs(p, config);
 	err = bpf_map__set_max_entries(p->skel->maps.ps_ring, config->ring_bytes);
 	if (!err)
@@ -129,12 +93,17 @@ static int load_programs(struct probes *p, const struct probes_config *config)
 	return err;
 }
 
-/* libbpf loads all or nothing: if it was the accept programs that the kernel refused, the core loads without them. */
+/* libbpf loads all or nothing: if it was those of cgroups or accept that the kernel refused, the core loads without them. */
 static int load(struct probes *p, const struct probes_config *config, char *why, size_t why_size)
 {
 	struct probes_config core = *config;
 	int err = load_programs(p, config);
 
+	if (err && config->cgroups) {
+		log_debug("loading without the cgroup programs: %s", strerror(-err));
+		core.cgroups = false;
+		err = load_programs(p, &core);
+	}
 	if (err && (config->fexit_args || config->accept_syscall)) {
 		log_debug("loading without the accept programs: %s", strerror(-err));
 		core.fexit_args = 0;
@@ -147,43 +116,6 @@ static int load(struct probes *p, const struct probes_config *config, char *why,
 			 "--log.level=debug)",
 			 strerror(-err));
 	return err;
-}
-
-static struct bpf_link *attach_one(struct probes *p, struct bpf_program *program)
-{
-	union bpf_iter_link_info info = {};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-
-	if (program == p->skel->progs.ps_list_listeners)
-		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_listeners);
-	else if (program == p->skel->progs.ps_inventory ||
-		 program == p->skel->progs.ps_list_records || program == p->skel->progs.ps_forget)
-		info.map.map_fd = (__u32)bpf_map__fd(p->skel->maps.ps_records);
-	else
-		return bpf_program__attach(program);
-	return bpf_program__attach_iter(program, &opts);
-}
-
-static int attach(struct probes *p, char *why, size_t why_size)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		struct bpf_program *program = program_of(p, i);
-
-		if (!bpf_program__autoload(program))
-			continue;
-		p->links[i] = attach_one(p, program);
-		if (p->links[i])
-			continue;
-		if (!programs[i].optional) {
-			int err = -errno;
-
-			snprintf(why, why_size, "the kernel refused to attach %s: %s",
-				 programs[i].bpf_name, strerror(-err));
-			return err;
-		}
-		log_debug("%s is not attached: %s", programs[i].bpf_name, strerror(errno));
-	}
-	return 0;
 }
 
 /* The consumer's position is still the start of this message: libbpf stores it after the call. */
@@ -241,7 +173,7 @@ int probes_open(struct probes **ret, const struct probes_config *config, char *w
 	if (!err)
 		err = open_ring(p, why, why_size);
 	if (!err)
-		err = attach(p, why, why_size);
+		err = programs_attach(&p->programs, p->skel->obj, why, why_size);
 	if (err) {
 		probes_close(p);
 		return err;
@@ -254,8 +186,7 @@ void probes_close(struct probes *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-		bpf_link__destroy(p->links[i]);
+	programs_detach(&p->programs);
 	if (p->consumer_pos)
 		munmap((void *)p->consumer_pos, p->page_bytes);
 	if (p->producer_pos)
@@ -268,10 +199,7 @@ void probes_close(struct probes *p)
 
 bool probes_see_accept(const struct probes *p)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-		if (programs[i].optional && p->links[i])
-			return true;
-	return false;
+	return programs_see_accept(&p->programs);
 }
 
 int probes_fd(const struct probes *p)
@@ -279,9 +207,19 @@ int probes_fd(const struct probes *p)
 	return ring_buffer__epoll_fd(p->ring);
 }
 
+static void set_owner(struct probes *p, uint32_t owner)
+{
+	p->skel->bss->ps_owners[owner / 8] |= (uint8_t)(1U << owner % 8);
+}
+
+static bool owner_is_set(const struct probes *p, uint32_t owner)
+{
+	return p->skel->bss->ps_owners[owner / 8] >> owner % 8 & 1;
+}
+
 int probes_process_add(struct probes *p, uint32_t tgid, const struct ps_process *process)
 {
-	p->skel->bss->ps_owners[process->owner / 8] |= (uint8_t)(1U << process->owner % 8);
+	set_owner(p, process->owner);
 	if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.ps_processes), &tgid, process, BPF_ANY))
 		return -errno;
 	return 0;
@@ -297,25 +235,94 @@ void probes_owner_drop(struct probes *p, uint32_t owner)
 	p->skel->bss->ps_owners[owner / 8] &= (uint8_t) ~(1U << owner % 8);
 }
 
+struct process_reader {
+	probes_process_fn *fn;
+	void *arg;
+};
+
+static void on_process(void *arg, const void *key, const void *value)
+{
+	const struct process_reader *r = arg;
+
+	r->fn(r->arg, *(const uint32_t *)key, value);
+}
+
 int probes_processes(struct probes *p, probes_process_fn *fn, void *arg)
 {
-	int fd = bpf_map__fd(p->skel->maps.ps_processes), err = 0;
-	struct ps_process values[PROCESS_BATCH];
-	uint32_t keys[PROCESS_BATCH], batch, count;
-	void *from = NULL;
+	struct process_reader r = {.fn = fn, .arg = arg};
 
-	while (!err) {
-		count = PROCESS_BATCH;
-		/* -ENOENT with what is left: the end. -ENOSPC: one hash chain is longer than the batch. */
-		err = bpf_map_lookup_batch(fd, from, &batch, keys, values, &count, NULL) ? -errno
-											 : 0;
-		if (err && err != -ENOENT)
-			return err;
-		for (uint32_t i = 0; i < count; i++)
-			fn(arg, keys[i], &values[i]);
-		from = &batch;
-	}
+	return batch_read(bpf_map__fd(p->skel->maps.ps_processes), sizeof(uint32_t),
+			  sizeof(struct ps_process), on_process, &r);
+}
+
+int probes_selector_add(struct probes *p, const struct ps_selector *selector,
+			const struct ps_process *value)
+{
+	set_owner(p, value->owner);
+	if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.ps_selectors), selector, value, BPF_ANY))
+		return -errno;
 	return 0;
+}
+
+int probes_cgroup_name_add(struct probes *p, const struct ps_cgroup_name *name,
+			   const struct ps_process *value)
+{
+	set_owner(p, value->owner);
+	if (bpf_map_update_elem(bpf_map__fd(p->skel->maps.ps_cgroup_names), name, value, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+int probes_select(struct probes *p, uint32_t ranks, uint32_t counted_from)
+{
+	p->skel->bss->ps_selecting = ranks;
+	p->skel->bss->ps_counted_from = counted_from;
+	return ranks ? iterator_run(programs_link(&p->programs, PROGRAM_SELECT)) : 0;
+}
+
+int probes_selected(struct probes *p, uint32_t tgids[PS_PROCESSES_MAX], size_t *ret_count)
+{
+	_cleanup_free_ uint8_t *values = calloc(PS_PROCESSES_MAX, sizeof(*values));
+	uint32_t position, count = PS_PROCESSES_MAX;
+
+	if (!values)
+		return -ENOMEM;
+	/* -ENOENT: these were all */
+	if (bpf_map_lookup_and_delete_batch(bpf_map__fd(p->skel->maps.ps_selected), NULL, &position,
+					    tgids, values, &count, NULL) &&
+	    errno != ENOENT)
+		return -errno;
+	*ret_count = count;
+	return 0;
+}
+
+struct stranger_hunt {
+	const struct probes *probes;
+	int fd;
+};
+
+static void on_owned(void *arg, const void *key, const void *value)
+{
+	const struct stranger_hunt *hunt = arg;
+	const struct ps_process *process = value;
+
+	if (!owner_is_set(hunt->probes, process->owner))
+		bpf_map_delete_elem(hunt->fd, key);
+}
+
+int probes_drop_strangers(struct probes *p)
+{
+	const struct bpf_map *maps[] = {p->skel->maps.ps_processes, p->skel->maps.ps_selectors,
+					p->skel->maps.ps_cgroup_names};
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(maps) && !err; i++) {
+		struct stranger_hunt hunt = {.probes = p, .fd = bpf_map__fd(maps[i])};
+
+		err = batch_read(hunt.fd, bpf_map__key_size(maps[i]), sizeof(struct ps_process),
+				 on_owned, &hunt);
+	}
+	return err;
 }
 
 void probes_grace_period(void)
@@ -333,6 +340,7 @@ int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass)
 	int err;
 
 	p->skel->bss->ps_adopt_pass = pass;
+	p->skel->bss->ps_adopt_found = 0;
 	if (!link)
 		return -errno;
 	err = iterator_run(link);
@@ -340,10 +348,15 @@ int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass)
 	return err;
 }
 
+bool probes_adopt_found(const struct probes *p)
+{
+	return p->skel->bss->ps_adopt_found != 0;
+}
+
 int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t len = iterator_read(p->links[PROGRAM_LIST_TASKS], &text);
+	ssize_t len = iterator_read(programs_link(&p->programs, PROGRAM_LIST_TASKS), &text);
 	struct ps_task_row row;
 
 	if (len < 0)
@@ -359,7 +372,7 @@ int probes_tasks(struct probes *p, probes_task_fn *fn, void *arg)
 int probes_listeners(struct probes *p, probes_listener_fn *fn, void *arg)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t len = iterator_read(p->links[PROGRAM_LIST_LISTENERS], &text);
+	ssize_t len = iterator_read(programs_link(&p->programs, PROGRAM_LIST_LISTENERS), &text);
 	const uint64_t *words = (const uint64_t *)text;
 	struct ps_listener_row row;
 	size_t at = 0, end, count;
@@ -389,7 +402,7 @@ int probes_want(struct probes *p, const uint64_t *ids, uint32_t count, bool want
 
 int probes_open_records(struct probes *p)
 {
-	return bpf_iter_create(bpf_link__fd(p->links[PROGRAM_LIST_RECORDS]));
+	return bpf_iter_create(bpf_link__fd(programs_link(&p->programs, PROGRAM_LIST_RECORDS)));
 }
 
 int probes_open_held(struct probes *p, uint32_t tgid)
@@ -417,7 +430,7 @@ int probes_inventory(struct probes *p, uint32_t generation, bool *ret_full)
 	p->skel->bss->ps_inventory_generation = generation;
 	p->skel->bss->ps_inventory_full = 0;
 	p->skel->bss->ps_inventory_young = 0;
-	err = iterator_run(p->links[PROGRAM_INVENTORY]);
+	err = iterator_run(programs_link(&p->programs, PROGRAM_INVENTORY));
 	if (!err)
 		*ret_full = p->skel->bss->ps_inventory_full != 0;
 	return err;
@@ -445,7 +458,7 @@ static int forget_once(struct probes *p, bool *ret_any)
 		err = probes_listeners(p, on_no_listener, NULL);
 	p->skel->bss->ps_forgotten = 0;
 	if (!err)
-		err = iterator_run(p->links[PROGRAM_FORGET]);
+		err = iterator_run(programs_link(&p->programs, PROGRAM_FORGET));
 	*ret_any = p->skel->bss->ps_forgotten != 0;
 	return err;
 }
@@ -463,38 +476,42 @@ int probes_forget(struct probes *p)
 	return err;
 }
 
-/* Empties a hash of `size`-byte values by 64-bit keys. `before` may be NULL. */
-static int take_parked(int fd, size_t size, void (*before)(void *arg), probes_message_fn *fn,
+struct parked_reader {
+	size_t size;
+	void (*before)(void *arg);
+	probes_message_fn *fn;
+	void *arg;
+};
+
+static void before_parked(void *arg)
+{
+	const struct parked_reader *r = arg;
+
+	if (r->before)
+		r->before(r->arg);
+}
+
+static void on_parked(void *arg, const void *key, const void *value)
+{
+	const struct parked_reader *r = arg;
+
+	(void)key;
+	r->fn(r->arg, value, r->size);
+}
+
+static int take_parked(const struct bpf_map *map, void (*before)(void *arg), probes_message_fn *fn,
 		       void *arg)
 {
-	_cleanup_free_ char *values = calloc(PARKED_BATCH, size);
-	_cleanup_free_ uint64_t *keys = calloc(PARKED_BATCH, sizeof(*keys));
-	uint32_t batch, count;
-	void *from = NULL;
-	int err = 0;
+	struct parked_reader r = {
+		.size = bpf_map__value_size(map), .before = before, .fn = fn, .arg = arg};
 
-	if (!values || !keys)
-		return -ENOMEM;
-	while (!err) {
-		count = PARKED_BATCH;
-		/* -ENOENT with what is left: the end. Whatever the error, what was copied has been deleted. */
-		if (bpf_map_lookup_and_delete_batch(fd, from, &batch, keys, values, &count, NULL))
-			err = -errno;
-		if (err == -EINVAL || err == -EFAULT || err == -EPERM)
-			return err; /* not begun, and count not written */
-		if (count && before)
-			before(arg);
-		for (uint32_t i = 0; i < count; i++)
-			fn(arg, values + i * size, size);
-		from = &batch;
-	}
-	return err == -ENOENT ? 0 : err;
+	return batch_take(bpf_map__fd(map), bpf_map__key_size(map), r.size, before_parked,
+			  on_parked, &r);
 }
 
 int probes_parked(struct probes *p, void (*drain)(void *arg), probes_message_fn *fn, void *arg)
 {
-	return take_parked(bpf_map__fd(p->skel->maps.ps_parked), sizeof(struct ps_record), drain,
-			   fn, arg);
+	return take_parked(p->skel->maps.ps_parked, drain, fn, arg);
 }
 
 int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct probes_ring *ret)
@@ -505,8 +522,7 @@ int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct prob
 	p->message_arg = arg;
 	p->drain_end = probes_produced(p);
 	if (__atomic_exchange_n(&p->skel->bss->ps_accepts_parked, 0, __ATOMIC_SEQ_CST))
-		parked = take_parked(bpf_map__fd(p->skel->maps.ps_parked_accepts),
-				     sizeof(struct ps_message_accept), NULL, fn, arg);
+		parked = take_parked(p->skel->maps.ps_parked_accepts, NULL, fn, arg);
 	if (parked)
 		p->skel->bss->ps_accepts_parked = 1; /* not all of them */
 	/* before the first read: a wake-up that is asked for from here on comes again */
@@ -568,24 +584,7 @@ void probes_counters(const struct probes *p, struct probes_counters *ret)
 
 size_t probes_programs(const struct probes *p, struct probes_program ret[PROBES_PROGRAMS_MAX])
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-
-		if (!p->links[i])
-			continue;
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(program_of(p, i)), &info, &size))
-			memset(&info, 0, sizeof(info));
-		ret[count].name = programs[i].bpf_name + strlen("ps_");
-		ret[count].attach = programs[i].attach;
-		ret[count].missed = info.recursion_misses;
-		ret[count].runs = info.run_cnt;
-		ret[count].run_ns = info.run_time_ns;
-		count++;
-	}
-	return count;
+	return programs_list(&p->programs, ret);
 }
 
 const char *probes_libbpf_version(void)

@@ -13,9 +13,10 @@
 
 #include "poolscope/listing.h"
 #include "poolscope/record.h"
+#include "programs.h"
 
 #define PROBES_WANT_BATCH 1024
-#define PROBES_PROGRAMS_MAX 16
+#define PROBES_PROGRAMS_MAX PROGRAMS_MAX
 
 struct probes_config {
 	uint32_t ring_bytes; /* a power of two, a multiple of the page size */
@@ -23,14 +24,7 @@ struct probes_config {
 	bool since_7; /* Linux 7 or later: programs of tracepoints are preempted, walks meet sockets that are being destroyed */
 	unsigned int fexit_args; /* parameters of inet_csk_accept(); 0: no fexit program */
 	bool accept_syscall; /* the accept fallback */
-};
-
-/* One program that runs. */
-struct probes_program {
-	const char *name; /* "set_state" */
-	const char *attach; /* "tp_btf", "fexit", "tracepoint", "iter" */
-	uint64_t missed; /* recursion_misses of the kernel */
-	uint64_t runs, run_ns; /* since statistics were enabled, by whomever */
+	bool cgroups; /* follow processes that change their cgroup, and cgroups that are made anew */
 };
 
 struct probes_counters {
@@ -54,8 +48,8 @@ typedef void probes_listener_fn(void *arg, const struct ps_listener_row *row,
 				const uint64_t *cookies, size_t count);
 
 /*
- * Loads and attaches. A core program that the kernel refuses is an error, told in `why`; an accept program is optional and
- * shows in probes_programs() if it runs. -EPERM, -ENOMEM, or what the kernel said.
+ * Loads and attaches. A core program that the kernel refuses is an error, told in `why`; those of accept and of cgroups are optional and
+ * show in probes_programs() if they run. -EPERM, -ENOMEM, or what the kernel said.
  */
 int probes_open(struct probes **ret, const struct probes_config *config, char *why,
 		size_t why_size);
@@ -79,9 +73,27 @@ void probes_process_drop(struct probes *p, uint32_t tgid);
 void probes_owner_drop(struct probes *p, uint32_t owner);
 int probes_processes(struct probes *p, probes_process_fn *fn, void *arg);
 
+/*
+ * From here on what matches becomes this: a process when it is met, a cgroup (of which the selector is not known yet) when it is made. -E2BIG:
+ * PS_SELECTORS_MAX reached. Each takes effect when its rank is among those of probes_select().
+ */
+int probes_selector_add(struct probes *p, const struct ps_selector *selector,
+			const struct ps_process *value);
+int probes_cgroup_name_add(struct probes *p, const struct ps_cgroup_name *name,
+			   const struct ps_process *value);
+/* Says which ranks (one bit each) have selectors, and selects among the processes that there are. Of owners from `counted_from` on those that
+ * find no room count as refused; the others did so when they were met first. */
+int probes_select(struct probes *p, uint32_t ranks, uint32_t counted_from);
+/* Takes the PIDs of those that were selected since the last call, other than by probes_select(): they may hold what has no record. */
+int probes_selected(struct probes *p, uint32_t tgids[PS_PROCESSES_MAX], size_t *ret_count);
+/* Takes away processes and selectors of dropped owners. Call it a grace period after they were dropped. */
+int probes_drop_strangers(struct probes *p);
+
 /* Pass 1 or 2 of adoption over one process of the map (bpf/inventory.bpf.h); a grace period lies between.
  * -ESRCH: no such process any more. */
 int probes_adopt(struct probes *p, uint32_t tgid, unsigned int pass);
+/* Whether that was a pass 1 which met a socket without a record. */
+bool probes_adopt_found(const struct probes *p);
 /* Returns when every softirq that ran at the call is over; up to some tens of milliseconds. */
 void probes_grace_period(void);
 

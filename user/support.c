@@ -192,6 +192,24 @@ static void probe_tracefs(struct support *all, struct feature *f)
 		    "/sys/kernel/tracing'; needed only where fexit is refused");
 }
 
+/* The program that sees a cgroup being made must read its name, which lies behind an untyped pointer. */
+static void probe_cgroups(struct support *all, struct feature *f)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool known = btf &&
+		     btf__find_by_name_kind(btf, "btf_trace_cgroup_mkdir", BTF_KIND_TYPEDEF) > 0;
+
+	btf__free(btf);
+	if (!known)
+		say(f, false, "the kernel is built without them (CONFIG_CGROUPS)");
+	else if (strcmp(all->lockdown, "confidentiality") == 0)
+		say(f, false,
+		    "the kernel lets no program read names (lockdown=confidentiality): a unit or cgroup that is "
+		    "made anew is not recognised");
+	else
+		say(f, true, "cgroup_mkdir");
+}
+
 static void probe_user(struct support *all, struct feature *f)
 {
 	bool uid = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID);
@@ -233,6 +251,7 @@ static const struct {
 	[FEATURE_SK_STORAGE] = {"socket storage", FEATURE_NEEDS_KERNEL, probe_sk_storage},
 	[FEATURE_FEXIT] = {"fexit", FEATURE_OPTIONAL, probe_fexit},
 	[FEATURE_TRACEFS] = {"tracefs", FEATURE_OPTIONAL, probe_tracefs},
+	[FEATURE_CGROUPS] = {"cgroup names", FEATURE_OPTIONAL, probe_cgroups},
 	[FEATURE_USER] = {"--user", FEATURE_OPTIONAL, probe_user},
 	[FEATURE_BOUNDING_SET] = {"bounding set", FEATURE_OPTIONAL, probe_bounding_set},
 	[FEATURE_PROBE_STATS] = {"--probe-stats", FEATURE_OPTIONAL, probe_stats},

@@ -9,27 +9,18 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "name.h"
+#include "processes.h"
+#include "selection.h"
+#include "started.h"
 #include "util.h"
 
 /* Descendants are read until a reading finds no new one; each round takes one more generation of a process tree that
  * forks while it is read, and from then on the fork program follows. */
 #define ROUNDS_MAX 64
-
-struct process {
-	struct ps_task_row row;
-	uint32_t owner;
-	bool follow;
-};
-
-/* A reading of the host's processes, by rising tgid. */
-struct snapshot {
-	struct process *at;
-	size_t count, cap;
-	bool failed;
-};
 
 struct targets {
 	struct probes *probes;
@@ -73,68 +64,40 @@ const struct target *targets_at(const struct targets *t, size_t i)
 	return &t->at[i];
 }
 
-static void on_task(void *arg, const struct ps_task_row *row)
+void targets_say(const struct target *target, char *text, size_t size)
 {
-	struct snapshot *s = arg;
-
-	if (s->count == s->cap) {
-		size_t cap = s->cap ? s->cap * 2 : 256;
-		struct process *more = realloc(s->at, cap * sizeof(*more));
-
-		if (!more) {
-			s->failed = true;
-			return;
-		}
-		s->at = more;
-		s->cap = cap;
-	}
-	s->at[s->count++] = (struct process){.row = *row};
+	if (target->selects)
+		snprintf(text, size, "%s %s", selector_kind_text(target->selector.kind),
+			 target->selector.text);
+	else
+		snprintf(text, size, "PID %d", (int)target->pid);
 }
 
-static int by_tgid(const void *a, const void *b)
-{
-	const struct process *x = a, *y = b;
+struct tally {
+	uint32_t owner;
+	size_t count;
+};
 
-	return (x->row.tgid > y->row.tgid) - (x->row.tgid < y->row.tgid);
+static void on_owned(void *arg, uint32_t tgid, const struct ps_process *process)
+{
+	struct tally *tally = arg;
+
+	(void)tgid;
+	tally->count += process->owner == tally->owner;
 }
 
-static struct process *snapshot_find(const struct snapshot *s, uint32_t tgid)
+size_t targets_processes(const struct targets *t, const struct target *target)
 {
-	struct process key = {.row.tgid = tgid};
+	struct tally tally = {.owner = target->id};
 
-	return s->count ? bsearch(&key, s->at, s->count, sizeof(key), by_tgid) : NULL;
+	return probes_processes(t->probes, on_owned, &tally) ? 0 : tally.count;
 }
 
-static void on_process(void *arg, uint32_t tgid, const struct ps_process *process)
+/* The spec's process must exist, be a user process, alive and not attached yet. */
+static int check_process(const struct targets *t, const struct processes *s,
+			 const struct target_spec *spec, char *why, size_t why_size)
 {
-	struct process *found = snapshot_find(arg, tgid);
-
-	if (!found)
-		return;
-	found->owner = process->owner;
-	found->follow = process->follow;
-}
-
-/* Reads the host's processes and, from the kernel's map, whose they are. */
-static int snapshot_take(struct snapshot *s, struct probes *probes)
-{
-	int err;
-
-	s->count = 0;
-	err = probes_tasks(probes, on_task, s);
-	if (!err && s->failed)
-		err = -ENOMEM;
-	if (err)
-		return err;
-	qsort(s->at, s->count, sizeof(*s->at), by_tgid);
-	return probes_processes(probes, on_process, s);
-}
-
-/* A name for the spec's process; it must exist, be a user process, alive and not attached by name yet. */
-static int check_spec(const struct targets *t, const struct snapshot *s,
-		      const struct target_spec *spec, char *why, size_t why_size)
-{
-	const struct process *found = snapshot_find(s, (uint32_t)spec->pid);
+	const struct process *found = processes_find(s, (uint32_t)spec->pid);
 
 	if (!found) {
 		snprintf(why, why_size, "no process with PID %d (a thread's ID will not do)",
@@ -153,7 +116,7 @@ static int check_spec(const struct targets *t, const struct snapshot *s,
 			 (int)spec->pid);
 		return -EINVAL;
 	}
-	if (spec->start_ns && spec->start_ns != found->row.start_ns) {
+	if (spec->start_ticks && spec->start_ticks != started_ticks_of(found->row.start_ns)) {
 		snprintf(why, why_size, "PID %d is another process by now", (int)spec->pid);
 		return -ESRCH;
 	}
@@ -167,97 +130,165 @@ static int check_spec(const struct targets *t, const struct snapshot *s,
 	return 0;
 }
 
-static int add_target(struct targets *t, const struct process *process,
-		      const struct target_spec *spec, bool follow, char *why, size_t why_size)
+/* What the operator named, for people to read. */
+static void say_spec(const struct target_spec *spec, char *text, size_t size)
 {
-	struct target *target = &t->at[t->count];
-	struct ps_process value;
-	int err;
+	targets_say(&(struct target){.pid = spec->pid,
+				     .selects = spec->selector != NULL,
+				     .selector = spec->selector ? *spec->selector
+								: (struct selector){}},
+		    text, size);
+}
 
-	if (t->count == TARGETS_MAX) {
-		snprintf(why, why_size, "more than %d targets", TARGETS_MAX);
-		return -E2BIG;
-	}
-	*target = (struct target){.id = t->last_id + 1,
-				  .pid = spec->pid,
-				  .start_ns = process->row.start_ns,
-				  .follow = follow};
-	name_clean(spec->name ? spec->name : process->row.comm, target->name);
-	value = (struct ps_process){.owner = target->id, .follow = follow};
-	err = pools_add_owner(t->pools, target->id, target->name);
-	if (err == -ERANGE)
-		snprintf(why, why_size,
-			 "cannot attach PID %d: %u targets have been attached since "
-			 "the start, and their numbers are not used again",
-			 (int)spec->pid, t->last_id);
-	else if (err)
-		snprintf(why, why_size, "cannot name PID %d %s: more than %d process names",
-			 (int)spec->pid, target->name, SERIES_NAMES_MAX);
-	if (err)
-		return err;
-	recording_owner(t->recording, target->id, target->name);
-	t->count++;
-	t->last_id++;
-	err = probes_process_add(t->probes, (uint32_t)spec->pid, &value);
-	if (err) {
-		snprintf(why, why_size, "cannot add PID %d to the kernel's map: %s", (int)spec->pid,
-			 strerror(-err));
-		return err;
+static int check_selector(const struct targets *t, const struct target_spec *spec, char *why,
+			  size_t why_size)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct target *other = &t->at[i];
+		char text[TARGETS_TEXT_SIZE];
+
+		if (!other->selects || !selection_equal(&other->selector, spec->selector))
+			continue;
+		say_spec(spec, text, sizeof(text));
+		snprintf(why, why_size, "%s is attached already, as %s", text, other->name);
+		return -EEXIST;
 	}
 	return 0;
 }
 
-/* Gives each process without an owner that of its parent; true if there was one. */
-static bool inherit(struct targets *t, struct snapshot *s)
+static int check_spec(const struct targets *t, const struct processes *s,
+		      const struct target_spec *spec, char *why, size_t why_size)
+{
+	if (spec->selector)
+		return check_selector(t, spec, why, why_size);
+	return check_process(t, s, spec, why, why_size);
+}
+
+/* `process` is NULL with a selector. */
+static void make_target(struct target *target, const struct process *process,
+			const struct target_spec *spec)
+{
+	if (spec->selector) {
+		target->selects = true;
+		target->selector = *spec->selector;
+		selection_name(spec->selector, target->name);
+	} else {
+		target->pid = spec->pid;
+		target->start_ns = process->row.start_ns;
+		name_clean(process->row.comm, target->name);
+	}
+	if (spec->name)
+		name_clean(spec->name, target->name);
+}
+
+/* Tells pools and the recording of the next target. */
+static int name_target(struct targets *t, const struct target *target, const char *text, char *why,
+		       size_t why_size)
+{
+	int err = pools_add_owner(t->pools, target->id, target->name);
+
+	if (err == -ERANGE)
+		snprintf(why, why_size,
+			 "cannot attach %s: %u targets have been attached since "
+			 "the start, and their numbers are not used again",
+			 text, t->last_id);
+	else if (err)
+		snprintf(why, why_size, "cannot name %s %s: more than %d process names", text,
+			 target->name, SERIES_NAMES_MAX);
+	if (!err)
+		recording_owner(t->recording, target->id, target->name);
+	return err;
+}
+
+static int add_target(struct targets *t, const struct processes *s, const struct target_spec *spec,
+		      bool follow, char *why, size_t why_size)
+{
+	struct target *target = &t->at[t->count];
+	char text[TARGETS_TEXT_SIZE];
+	struct ps_process value;
+	int err;
+
+	say_spec(spec, text, sizeof(text));
+	if (t->count == TARGETS_MAX) {
+		snprintf(why, why_size, "more than %d targets", TARGETS_MAX);
+		return -E2BIG;
+	}
+	*target = (struct target){.id = t->last_id + 1, .follow = follow};
+	make_target(target, processes_find(s, (uint32_t)spec->pid), spec);
+	err = name_target(t, target, text, why, why_size);
+	if (err)
+		return err;
+	t->count++;
+	t->last_id++;
+	value = (struct ps_process){.owner = target->id, .follow = follow, .rank = PS_RANK_PID};
+	err = spec->selector ? selection_add(spec->selector, t->probes, target->id, follow)
+			     : probes_process_add(t->probes, (uint32_t)spec->pid, &value);
+	if (err)
+		snprintf(why, why_size, "cannot add %s to the kernel's map: %s", text,
+			 strerror(-err));
+	return err;
+}
+
+/* Kinds of selectors that there are, as ranks, one bit each. */
+static uint32_t ranks_of(const struct targets *t)
+{
+	uint32_t ranks = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		if (t->at[i].selects)
+			ranks |= selection_rank(&t->at[i].selector);
+	return ranks;
+}
+
+/* Gives each process without an owner that of its parent; true if there was one. This process is nobody's. */
+static bool inherit(struct targets *t, struct processes *s)
 {
 	bool added = false;
 
 	for (size_t i = 0; i < s->count; i++) {
 		struct process *child = &s->at[i];
-		const struct process *parent = snapshot_find(s, child->row.parent_tgid);
-		struct ps_process value;
+		const struct process *parent = processes_find(s, child->row.parent_tgid);
 
-		if (child->owner || !parent || !parent->owner || !parent->follow)
+		if (child->is.owner || !parent || !parent->is.owner || !parent->is.follow)
 			continue;
-		if (child->row.flags & (PS_TASK_KERNEL | PS_TASK_DEAD))
+		if (child->row.flags & (PS_TASK_KERNEL | PS_TASK_DEAD) ||
+		    child->row.tgid == (uint32_t)getpid())
 			continue;
-		value = (struct ps_process){.owner = parent->owner, .follow = true};
-		if (probes_process_add(t->probes, child->row.tgid, &value))
+		if (probes_process_add(t->probes, child->row.tgid, &parent->is))
 			continue; /* the bound; the kernel half counts those that it meets */
-		child->owner = parent->owner;
-		child->follow = true;
+		child->is = parent->is;
 		added = true;
 	}
 	return added;
 }
 
 /* A process that ended before it was in the map would stay there for good: nobody saw it exit. */
-static void drop_ended(struct targets *t, const struct snapshot *before, const struct snapshot *now)
+static void drop_ended(struct targets *t, const struct processes *before,
+		       const struct processes *now)
 {
 	for (size_t i = 0; i < before->count; i++) {
 		uint32_t tgid = before->at[i].row.tgid;
-		const struct process *found = snapshot_find(now, tgid);
 
-		if (before->at[i].owner && (!found || found->row.flags & PS_TASK_DEAD))
+		if (before->at[i].is.owner && processes_ended(now, tgid))
 			probes_process_drop(t->probes, tgid);
 	}
 }
 
 /* Leaves in *s a reading of the processes in which no descendant was missing. */
-static int add_descendants(struct targets *t, struct snapshot *s)
+static int add_descendants(struct targets *t, struct processes *s)
 {
 	int err = 0;
 
 	for (int round = 0; round < ROUNDS_MAX && !err; round++) {
-		struct snapshot before = *s;
+		struct processes before = *s;
 		bool added = false;
 
 		while (inherit(t, s)) /* a child's number may be below its parent's */
 			added = true;
 		if (round && !added)
 			return 0;
-		*s = (struct snapshot){};
-		err = snapshot_take(s, t->probes);
+		*s = (struct processes){};
+		err = processes_read(s, t->probes);
 		if (!err)
 			drop_ended(t, &before, s);
 		free(before.at);
@@ -265,15 +296,15 @@ static int add_descendants(struct targets *t, struct snapshot *s)
 	return err;
 }
 
-static int check_alive(struct targets *t, const struct snapshot *s, size_t first, char *why,
+static int check_alive(struct targets *t, const struct processes *s, size_t first, char *why,
 		       size_t why_size)
 {
 	for (size_t i = first; i < t->count; i++) {
 		const struct target *target = &t->at[i];
-		const struct process *found = snapshot_find(s, (uint32_t)target->pid);
+		const struct process *found = processes_find(s, (uint32_t)target->pid);
 
-		if (found && found->row.start_ns == target->start_ns &&
-		    !(found->row.flags & PS_TASK_DEAD))
+		if (target->selects || (found && found->row.start_ns == target->start_ns &&
+					!(found->row.flags & PS_TASK_DEAD)))
 			continue;
 		snprintf(why, why_size, "PID %d ended while it was being attached",
 			 (int)target->pid);
@@ -282,29 +313,88 @@ static int check_alive(struct targets *t, const struct snapshot *s, size_t first
 	return 0;
 }
 
+struct tgids {
+	uint32_t at[PS_PROCESSES_MAX];
+	size_t count;
+};
+
+static void on_tgid(void *arg, uint32_t tgid, const struct ps_process *process)
+{
+	struct tgids *list = arg;
+
+	(void)process;
+	if (list->count < PS_PROCESSES_MAX)
+		list->at[list->count++] = tgid;
+}
+
+/* 1 if pass 1 met a socket without a record; 0, -errno */
+static int adopt_pass(struct targets *t, const struct tgids *list, unsigned int pass,
+		      void (*drain)(void *arg), void *arg)
+{
+	int found = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		int err = probes_adopt(t->probes, list->at[i], pass);
+
+		if (err && err != -ESRCH)
+			return err;
+		if (probes_adopt_found(t->probes))
+			found = 1;
+		drain(arg);
+	}
+	return found;
+}
+
+/* The rest, when pass 1 is done. */
+static int adopt_rest(struct targets *t, const struct tgids *list, void (*drain)(void *arg),
+		      void *arg)
+{
+	int err;
+
+	probes_grace_period();
+	err = adopt_pass(t, list, 2, drain, arg);
+	/* a program that found no record, and stores its sk_state now, is over before the inventory looks */
+	if (err >= 0)
+		probes_grace_period();
+	return err < 0 ? err : 0;
+}
+
 /* Both passes over the processes of the targets with ids from `first` to `last`. */
-static int adopt(struct targets *t, const struct snapshot *s, uint32_t first, uint32_t last,
+static int adopt(struct targets *t, const struct processes *s, uint32_t first, uint32_t last,
 		 void (*drain)(void *arg), void *arg)
 {
-	for (unsigned int pass = 1; pass <= 2; pass++) {
-		int err;
+	_cleanup_free_ struct tgids *list = calloc(1, sizeof(*list));
+	int err;
 
-		if (pass == 2)
-			probes_grace_period();
-		for (size_t i = 0; i < s->count; i++) {
-			const struct process *process = &s->at[i];
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct process *process = &s->at[i];
 
-			if (process->owner < first || process->owner > last)
-				continue;
-			err = probes_adopt(t->probes, process->row.tgid, pass);
-			if (err && err != -ESRCH)
-				return err;
-			drain(arg);
-		}
+		if (process->is.owner >= first && process->is.owner <= last)
+			on_tgid(list, process->row.tgid, &process->is);
 	}
-	/* a program that found no record, and stores its sk_state now, is over before the inventory looks */
-	probes_grace_period();
-	return 0;
+	err = adopt_pass(t, list, 1, drain, arg);
+	return err < 0 ? err : adopt_rest(t, list, drain, arg);
+}
+
+int targets_adopt_selected(struct targets *t, void (*drain)(void *arg), void *arg)
+{
+	_cleanup_free_ struct tgids *list = NULL;
+	int err;
+
+	if (!ranks_of(t))
+		return 0;
+	list = calloc(1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	err = probes_selected(t->probes, list->at, &list->count);
+	if (!err)
+		err = adopt_pass(t, list, 1, drain, arg);
+	if (err <= 0)
+		return err;
+	err = adopt_rest(t, list, drain, arg);
+	return err ? err : 1;
 }
 
 /* From here on its processes are strangers; it keeps its place in the table. */
@@ -332,25 +422,36 @@ static int told(int err, const char *what, char *why, size_t why_size)
 	return err;
 }
 
+/* Reads the processes, with what is selected, also by the new targets from `first_id` on, and adds what descends from them. */
+static int gather(struct targets *t, struct processes *s, uint32_t first_id, char *why,
+		  size_t why_size)
+{
+	int err = told(probes_select(t->probes, ranks_of(t), first_id), "look for what is selected",
+		       why, why_size);
+
+	if (!err)
+		err = told(processes_read(s, t->probes), "read the processes of the host", why,
+			   why_size);
+	if (!err)
+		err = told(add_descendants(t, s), "follow the descendants", why, why_size);
+	return err;
+}
+
 int targets_attach(struct targets *t, const struct target_spec *specs, size_t count, bool follow,
 		   void (*drain)(void *arg), void *arg, char *why, size_t why_size)
 {
-	struct snapshot s = {};
+	struct processes s = {};
 	size_t first = t->count;
 	uint32_t first_id = t->last_id + 1;
 	int err;
 
-	err = told(snapshot_take(&s, t->probes), "read the processes of the host", why, why_size);
+	err = told(processes_read(&s, t->probes), "read the processes of the host", why, why_size);
 	for (size_t i = 0; i < count && !err; i++)
 		err = check_spec(t, &s, &specs[i], why, why_size);
 	for (size_t i = 0; i < count && !err; i++)
-		err = add_target(t, snapshot_find(&s, (uint32_t)specs[i].pid), &specs[i], follow,
-				 why, why_size);
+		err = add_target(t, &s, &specs[i], follow, why, why_size);
 	if (!err)
-		err = told(snapshot_take(&s, t->probes), "read the processes of the host", why,
-			   why_size);
-	if (!err)
-		err = told(add_descendants(t, &s), "follow the descendants", why, why_size);
+		err = gather(t, &s, first_id, why, why_size);
 	if (!err)
 		err = check_alive(t, &s, first, why, why_size);
 	if (!err)
@@ -364,8 +465,8 @@ int targets_attach(struct targets *t, const struct target_spec *specs, size_t co
 
 int targets_adopt(struct targets *t, uint32_t owner, void (*drain)(void *arg), void *arg)
 {
-	struct snapshot s = {};
-	int err = snapshot_take(&s, t->probes);
+	struct processes s = {};
+	int err = processes_read(&s, t->probes);
 
 	if (!err)
 		err = adopt(t, &s, owner, owner, drain, arg);
@@ -373,65 +474,30 @@ int targets_adopt(struct targets *t, uint32_t owner, void (*drain)(void *arg), v
 	return err;
 }
 
-struct tgids {
-	const struct pools *pools;
-	uint32_t at[PS_PROCESSES_MAX];
-	size_t count;
-	bool strangers; /* of dropped owners only */
-};
-
-static void on_tgid(void *arg, uint32_t tgid, const struct ps_process *process)
-{
-	struct tgids *list = arg;
-
-	if (list->strangers && pools_owner_name(list->pools, process->owner) >= 0)
-		return;
-	if (list->count < PS_PROCESSES_MAX)
-		list->at[list->count++] = tgid;
-}
-
-/* Takes the processes of dropped targets out of the kernel's map. */
-static int drop_strangers(struct targets *t)
-{
-	_cleanup_free_ struct tgids *list = calloc(1, sizeof(*list));
-	int err;
-
-	if (!list)
-		return -ENOMEM;
-	list->pools = t->pools;
-	list->strangers = true;
-	err = probes_processes(t->probes, on_tgid, list);
-	for (size_t i = 0; i < list->count; i++)
-		probes_process_drop(t->probes, list->at[i]);
-	return err;
-}
-
 /* The map is read before the processes are, so one that was forked in between is not taken for dead. */
-static int refresh(struct targets *t, struct snapshot *s, struct tgids *known)
+static int refresh(struct targets *t, struct processes *s, struct tgids *known)
 {
 	int err = probes_processes(t->probes, on_tgid, known);
 
 	if (!err)
-		err = snapshot_take(s, t->probes);
+		err = processes_read(s, t->probes);
 	if (err)
 		return err;
-	for (size_t i = 0; i < known->count; i++) {
-		const struct process *found = snapshot_find(s, known->at[i]);
-
-		if (!found || found->row.flags & PS_TASK_DEAD)
+	for (size_t i = 0; i < known->count; i++)
+		if (processes_ended(s, known->at[i]))
 			probes_process_drop(t->probes, known->at[i]);
-	}
-	return add_descendants(t, s);
+	err = probes_select(t->probes, ranks_of(t), PS_OWNERS);
+	return err ? err : add_descendants(t, s);
 }
 
 int targets_adopt_all(struct targets *t, void (*drain)(void *arg), void *arg)
 {
-	struct snapshot s = {};
+	struct processes s = {};
 	struct tgids *known;
 	int err;
 
 	if (!t->count)
-		return 0;
+		return probes_select(t->probes, 0, PS_OWNERS); /* the last may have selected */
 	known = calloc(1, sizeof(*known));
 	if (!known)
 		return -ENOMEM;
@@ -470,7 +536,7 @@ int targets_release(struct targets *t, void (*drain)(void *arg), void *arg)
 	int err;
 
 	probes_grace_period(); /* what ran for the dropped, a fork among it, is over */
-	err = drop_strangers(t);
+	err = probes_drop_strangers(t->probes);
 	return err ? err : targets_adopt_all(t, drain, arg);
 }
 

@@ -11,38 +11,13 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "started.h"
 #include "util.h"
-
-/* The text of a file in /proc, cut at the size; false: it cannot be read. */
-static bool read_text(const char *path, char *ret, size_t size)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
-
-	if (n < 0)
-		return false;
-	ret[n] = '\0';
-	return true;
-}
-
-/* proc(5): field 22 of stat, in clock ticks since boot; the command name before it may contain anything. */
-static uint64_t start_since_boot_ns(void)
-{
-	char text[1024];
-	const char *p;
-
-	if (!read_text("/proc/self/stat", text, sizeof(text)))
-		return 0;
-	p = strrchr(text, ')');
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	return p ? strtoull(p, NULL, 10) * (NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK)) : 0;
-}
 
 /* Boot is CLOCK_BOOTTIME ago: the time of day of now, less what has passed since. */
 static uint64_t start_realtime_ns(void)
 {
-	uint64_t start_ns = start_since_boot_ns();
+	uint64_t start_ns = started_ns_of(started_ticks(getpid()));
 
 	return start_ns ? util_realtime_ns() - util_clock_ns(CLOCK_BOOTTIME) + start_ns : 0;
 }

@@ -64,10 +64,38 @@ struct ps_held_row {
 /* A seq_file page run holds 32 KiB, and one listener must fit (bpf_iter: PAGE_SIZE << 3). */
 #define PS_QUEUE_LISTED 3900
 
-/* Value of the map of target processes, keyed by tgid. */
+/* Why a process belongs to a target, in the order of precedence. The last four are also kinds of selectors. */
+enum ps_rank {
+	PS_RANK_PID, /* the operator named it, or what it descends from */
+	PS_RANK_UNIT,
+	PS_RANK_CGROUP,
+	PS_RANK_EXE,
+	PS_RANK_COMM,
+	PS_RANKS,
+};
+
+/* Value of the map of target processes, keyed by tgid, and of the maps of selectors: what is selected becomes this. */
 struct ps_process {
 	__u32 owner; /* target id, never 0 */
-	__u32 follow; /* children belong to the target, too */
+	__u16 follow; /* children belong to the target, too */
+	__u16 rank; /* enum ps_rank */
+};
+
+/* What processes are selected by. What a rank does not use is 0. */
+struct ps_selector {
+	__u32 rank;
+	__u32 device; /* exe: of the super block */
+	__u64 number; /* unit, cgroup: id of the cgroup; exe: inode */
+	char comm[PS_COMM_MAX]; /* comm: padded with NUL */
+};
+
+/* What a cgroup is selected by that is not there yet: padded with NUL. Longer than any name that a selector may have: one that is cut
+ * equals none. */
+#define PS_CGROUP_NAME_MAX 264
+
+struct ps_cgroup_name {
+	__u64 rank; /* unit: the text is the name of the directory; cgroup: its path */
+	char text[PS_CGROUP_NAME_MAX];
 };
 
 /* Sockets or processes that could not be tracked, by cause. */
@@ -87,9 +115,15 @@ struct ps_counters {
 
 #define PS_PROCESSES_MAX 4096
 
+/* Each target is one, or for a while two: a unit may have the old cgroup and the new. */
+#define PS_SELECTORS_MAX 1024
+
 /* Final records that found the ring full, kept for the reader; what does not fit either is lost. */
 #define PS_PARKED_MAX 65536
 
+_Static_assert(sizeof(struct ps_process) == 8, "no hidden padding");
+_Static_assert(sizeof(struct ps_selector) == 32, "a key has no hidden padding");
+_Static_assert(sizeof(struct ps_cgroup_name) == 272, "a key has no hidden padding");
 _Static_assert(sizeof(struct ps_task_row) == 40, "no hidden padding");
 _Static_assert(sizeof(struct ps_listener_row) == 32, "no hidden padding");
 _Static_assert(sizeof(struct ps_connection_row) == 112, "no hidden padding");

@@ -58,6 +58,7 @@ static int open_fixture(struct fixture *f, uint32_t ring_bytes)
 		.ring_bytes = ring_bytes,
 		.optmem_max = support.optmem_max,
 		.since_7 = support.since_7,
+		.cgroups = support.of[FEATURE_CGROUPS].present,
 		.fexit_args = f->fexit ? support.accept_args : 0,
 		.accept_syscall = !f->fexit && support.of[FEATURE_TRACEFS].present,
 	};

@@ -57,7 +57,8 @@ static ssize_t poolscoped_read(int fd, struct tls_client *tls, char *to, size_t 
 	return n < 0 && !tls ? -errno : n;
 }
 
-static char *poolscoped_read_all(int fd, struct tls_client *tls)
+/* NULL: the answer broke off, *ret_err is why. */
+static char *poolscoped_read_all(int fd, struct tls_client *tls, int *ret_err)
 {
 	size_t have = 0, room = 1 << 16;
 	char *text = malloc(room);
@@ -73,8 +74,11 @@ static char *poolscoped_read_all(int fd, struct tls_client *tls)
 		text = realloc(text, room);
 		assert_non_null(text);
 	}
-	if (n < 0)
-		fail_msg("the answer broke off: %s", strerror((int)-n));
+	*ret_err = (int)n;
+	if (n < 0) {
+		free(text);
+		return NULL;
+	}
 	text[have] = '\0';
 	return text;
 }
@@ -144,8 +148,8 @@ static struct tls_client *poolscoped_tls(const struct poolscoped *d, int fd)
 	return tls;
 }
 
-static void poolscoped_ask(const struct poolscoped *d, int fd, struct tls_client *tls,
-			   const char *path, const char *headers)
+static int poolscoped_ask(const struct poolscoped *d, int fd, struct tls_client *tls,
+			  const char *path, const char *headers)
 {
 	char request[REQUEST_MAX];
 	int n = snprintf(request, sizeof(request),
@@ -156,24 +160,27 @@ static void poolscoped_ask(const struct poolscoped *d, int fd, struct tls_client
 			      "Authorization: Bearer %s\r\n", d->token);
 	n += snprintf(request + n, sizeof(request) - (size_t)n, "%s\r\n", headers);
 	assert_in_range(n, 1, sizeof(request) - 1);
-	assert_int_equal(
-		tls ? tls_client_write(tls, request, (size_t)n) : write(fd, request, (size_t)n), n);
+	if (!tls)
+		return send(fd, request, (size_t)n, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	assert_int_equal(tls_client_write(tls, request, (size_t)n), n);
+	return 0;
 }
 
-/* Returns the answer, or NULL if nobody listens: *ret_err is why. `headers`: whole lines. */
+/* Returns the answer, or NULL if there is none: *ret_err is why. `headers`: whole lines. */
 static char *poolscoped_request(const struct poolscoped *d, const char *path, const char *headers,
 				int *ret_err)
 {
 	int fd = poolscoped_connect(d);
 	struct tls_client *tls;
-	char *answer;
+	char *answer = NULL;
 
 	*ret_err = fd < 0 ? fd : 0;
 	if (fd < 0)
 		return NULL;
 	tls = poolscoped_tls(d, fd);
-	poolscoped_ask(d, fd, tls, path, headers);
-	answer = poolscoped_read_all(fd, tls);
+	*ret_err = poolscoped_ask(d, fd, tls, path, headers);
+	if (!*ret_err)
+		answer = poolscoped_read_all(fd, tls, ret_err);
 	tls_client_close(tls);
 	close(fd);
 	return answer;
@@ -200,7 +207,7 @@ int poolscoped_get_with(const struct poolscoped *d, const char *path, const char
 		pause_ms(
 			1000); /* it may be about to end: programs are freed then, which takes its time */
 		waitid(P_PID, (id_t)d->process.pid, &end, WEXITED | WNOHANG | WNOWAIT);
-		fail_msg("cannot connect to port %d: %s; the daemon %s %d", d->port, strerror(-err),
+		fail_msg("no answer at port %d: %s; the daemon %s %d", d->port, strerror(-err),
 			 end.si_pid ? "has ended with" : "lives, not", end.si_status);
 		return -1;
 	}
@@ -216,6 +223,7 @@ int poolscoped_get(const struct poolscoped *d, const char *path, char **ret_body
 	return poolscoped_get_with(d, path, "", ret_body);
 }
 
+/* One that finds a fault after it has begun to listen, and ends, breaks its answer off. */
 static bool poolscoped_is_ready(const struct poolscoped *d)
 {
 	int err;

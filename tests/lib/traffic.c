@@ -247,13 +247,13 @@ void actor_fork(struct actor *parent, struct actor *ret)
 
 /* ---- other programs, other threads ---- */
 
-static void program_exec(int control)
+static void program_exec(const char *path, int control)
 {
 	char number[16];
 	char *argv[] = {(char *)"actor", number, NULL};
 
 	snprintf(number, sizeof(number), "%d", control);
-	execve("/proc/self/exe", argv, environ);
+	execve(path, argv, environ);
 }
 
 _Noreturn void actor_resume(const char *argument)
@@ -268,9 +268,8 @@ _Noreturn void actor_resume(const char *argument)
 
 static long step_exec(const struct step *s)
 {
-	(void)s;
 	fcntl(self.control, F_SETFD, 0);
-	program_exec(self.control);
+	program_exec(s->host ? s->host : "/proc/self/exe", self.control);
 	return -errno;
 }
 
@@ -283,7 +282,7 @@ static long step_vfork(const struct step *s)
 	fcntl(self.control, F_SETFD, FD_CLOEXEC);
 	child = vfork();
 	if (child == 0) {
-		program_exec(control);
+		program_exec("/proc/self/exe", control);
 		_exit(127);
 	}
 	close(control);
@@ -293,6 +292,11 @@ static long step_vfork(const struct step *s)
 void actor_exec(struct actor *a)
 {
 	assert_int_equal(act(a, step_exec, .fd = 0), 0);
+}
+
+void actor_exec_file(struct actor *a, const char *path)
+{
+	assert_int_equal(act(a, step_exec, .host = path), 0);
 }
 
 void actor_spawn(struct actor *parent, struct actor *ret)

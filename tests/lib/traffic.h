@@ -71,6 +71,8 @@ void actor_fork(struct actor *parent, struct actor *ret);
  * actor_resume() if it got an argument. It is driven as before; what is open and not close-on-exec stays open.
  */
 void actor_exec(struct actor *a);
+/* The same with a copy of the program of this test, in a path of at most 47 bytes. */
+void actor_exec_file(struct actor *a, const char *path);
 void actor_spawn(struct actor *parent, struct actor *ret);
 _Noreturn void actor_resume(const char *argument);
 /* The main thread exits; another goes on taking steps. */

@@ -16,7 +16,7 @@ static enum options_action parse(struct arguments *a, const char *const *args)
 {
 	FILE *out = fmemopen(out_text, sizeof(out_text), "w"),
 	     *err = fmemopen(err_text, sizeof(err_text), "w");
-	char *argv[16] = {(char *)"poolscope"};
+	char *argv[OPTIONS_TARGETS_MAX + 8] = {(char *)"poolscope"};
 	enum options_action action;
 	int argc = 1;
 
@@ -61,13 +61,15 @@ static void commands_take_what_is_theirs(void **state)
 	(void)state;
 	assert_int_equal(a.command, COMMAND_ATTACH);
 	assert_string_equal(a.socket, "/run/poolscope/control.sock");
-	assert_int_equal(a.pid, 12);
-	assert_null(a.name);
+	assert_int_equal(a.target_count, 1);
+	assert_int_equal(a.targets[0].pid, 12);
+	assert_null(a.targets[0].name);
 	assert_true(a.follow);
+	assert_false(a.alone);
 	a = ACCEPT("--socket", "/x", "attach", "4194304=a b", "--no-follow");
 	assert_string_equal(a.socket, "/x");
-	assert_int_equal(a.pid, 4194304);
-	assert_string_equal(a.name, "a b");
+	assert_int_equal(a.targets[0].pid, 4194304);
+	assert_string_equal(a.targets[0].name, "a b");
 	assert_false(a.follow);
 	a = ACCEPT("detach", "12");
 	assert_int_equal(a.command, COMMAND_DETACH);
@@ -78,6 +80,34 @@ static void commands_take_what_is_theirs(void **state)
 	assert_string_equal(a.name, "12a");
 	assert_int_equal(ACCEPT("list").command, COMMAND_LIST);
 	assert_int_equal(ACCEPT("check", "--format=json").format, FORMAT_JSON);
+}
+
+static void attach_takes_a_selector_in_the_place_of_a_process(void **state)
+{
+	struct arguments a = ACCEPT("attach", "--unit", "nginx");
+
+	(void)state;
+	assert_int_equal(a.target_count, 1);
+	assert_int_equal(a.targets[0].selector.kind, SELECTOR_UNIT);
+	assert_string_equal(a.targets[0].selector.text, "nginx");
+	assert_int_equal(a.targets[0].pid, 0);
+	assert_null(a.targets[0].name);
+	a = ACCEPT("--exe=/opt/a=b=x y", "attach", "--no-follow");
+	assert_int_equal(a.targets[0].selector.kind, SELECTOR_EXE);
+	assert_string_equal(a.targets[0].selector.text, "/opt/a=b");
+	assert_string_equal(a.targets[0].name, "x y");
+	assert_false(a.follow);
+	a = ACCEPT("attach", "--cgroup=/a");
+	assert_int_equal(a.targets[0].selector.kind, SELECTOR_CGROUP);
+	a = ACCEPT("attach", "--comm=a");
+	assert_int_equal(a.targets[0].selector.kind, SELECTOR_COMM);
+	REFUSE("attach: expected one process or one selector at a time", "attach", "1", "--unit=a");
+	REFUSE("attach: expected one process or one selector at a time", "attach", "--unit=a",
+	       "--exe=/b");
+	REFUSE("--unit: given twice", "attach", "--unit=a", "--unit=a=b");
+	REFUSE("--pid: not for attach", "attach", "--pid=1");
+	REFUSE("--unit: the name is empty", "attach", "--unit=a=");
+	REFUSE("--unit: not for detach", "detach", "a", "--unit=a");
 }
 
 static void snapshots_have_a_format_and_a_period(void **state)
@@ -94,6 +124,75 @@ static void snapshots_have_a_format_and_a_period(void **state)
 	assert_int_equal(a.format, FORMAT_JSON);
 	assert_int_equal(ACCEPT("snapshot", "--format=prom").format, FORMAT_PROM);
 	assert_int_equal(ACCEPT("snapshot", "--format=openmetrics").format, FORMAT_OPENMETRICS);
+}
+
+static void processes_make_a_snapshot_work_alone(void **state)
+{
+	struct arguments a = ACCEPT("snapshot", "--pid=12", "--unit=a=x", "--pid", "4194304=a b");
+
+	(void)state;
+	assert_true(a.alone);
+	assert_int_equal(a.target_count, 3);
+	assert_int_equal(a.targets[0].pid, 12);
+	assert_null(a.targets[0].name);
+	assert_int_equal(a.targets[1].selector.kind, SELECTOR_UNIT);
+	assert_string_equal(a.targets[1].selector.text, "a");
+	assert_string_equal(a.targets[1].name, "x");
+	assert_int_equal(a.targets[2].pid, 4194304);
+	assert_string_equal(a.targets[2].name, "a b");
+	assert_true(a.follow);
+	assert_int_equal(a.for_s, 10);
+	assert_true(ACCEPT("snapshot", "--comm=a").alone);
+	assert_int_equal(ACCEPT("snapshot", "--pid=1", "--for=90").for_s, 90);
+	assert_int_equal(ACCEPT("snapshot", "--pid=1", "--for=90s").for_s, 90);
+	assert_int_equal(ACCEPT("--for", "24h", "snapshot", "--pid=1").for_s, 86400);
+	a = ACCEPT("snapshot", "--pid=1", "--no-follow", "--watch", "--format=json", "--for=5m");
+	assert_false(a.follow);
+	assert_int_equal(a.watch_s, 2);
+	assert_int_equal(a.for_s, 300);
+	assert_false(ACCEPT("snapshot").alone);
+}
+
+static void what_is_not_for_working_alone_is_refused(void **state)
+{
+	static const char range[] =
+		"--for: expected a whole number of seconds (30s), minutes (5m) or hours (1h), 1s to 24h";
+
+	(void)state;
+	REFUSE("--pid: expected PID or PID=NAME, the PID from 1 to 4194304", "snapshot", "--pid=0");
+	REFUSE("--pid: the name is empty", "snapshot", "--pid=1=");
+	REFUSE("--pid: this process is given twice", "snapshot", "--pid=7", "--pid=7=x");
+	REFUSE("--pid: not for list", "list", "--pid=1");
+	REFUSE(range, "snapshot", "--pid=1", "--for=0");
+	REFUSE(range, "snapshot", "--pid=1", "--for=25h");
+	REFUSE(range, "snapshot", "--pid=1", "--for=1.5s");
+	REFUSE(range, "snapshot", "--pid=1", "--for=");
+	REFUSE("--for: given twice", "snapshot", "--pid=1", "--for=1", "--for=1");
+	REFUSE("--for: only with --pid, --unit, --cgroup, --exe or --comm", "snapshot",
+	       "--for=10s");
+	REFUSE("--no-follow: only with --pid, --unit, --cgroup, --exe or --comm", "snapshot",
+	       "--no-follow");
+	REFUSE("--socket: not with what is to be attached, which asks no daemon", "snapshot",
+	       "--pid=1", "--socket=/s");
+	REFUSE("--watch: let Prometheus scrape instead; expected --format=table or json",
+	       "snapshot", "--pid=1", "--watch", "--format=prom");
+}
+
+static void as_many_processes_as_a_daemon_takes(void **state)
+{
+	static char words[OPTIONS_TARGETS_MAX + 1][16];
+	const char *args[OPTIONS_TARGETS_MAX + 3] = {"snapshot"};
+	struct arguments a;
+
+	(void)state;
+	for (int i = 0; i <= OPTIONS_TARGETS_MAX; i++) {
+		snprintf(words[i], sizeof(words[i]), "--pid=%d", i + 1);
+		args[1 + i] = words[i];
+	}
+	refuse_args("--pid: more than 256 targets", args);
+	args[1 + OPTIONS_TARGETS_MAX] = NULL;
+	a = accept_args(args);
+	assert_int_equal(a.target_count, OPTIONS_TARGETS_MAX);
 }
 
 static void a_replay_has_a_file_and_a_format(void **state)
@@ -132,12 +231,12 @@ static void what_is_wrong_is_refused(void **state)
 	refuse_args("a command is missing", nothing);
 	REFUSE("unknown command, expected attach, detach, list, check, snapshot, connections or replay",
 	       "status");
-	REFUSE("unknown flag --pid=1", "--pid=1");
+	REFUSE("unknown flag --pids=1", "--pids=1");
 	REFUSE("attach: expected PID[=NAME]", "attach");
 	REFUSE("attach: expected PID or PID=NAME, the PID from 1 to 4194304", "attach", "0");
 	REFUSE("attach: expected PID or PID=NAME, the PID from 1 to 4194304", "attach", "web");
 	REFUSE("attach: expected PID or PID=NAME, the PID from 1 to 4194304", "attach", "4194305");
-	REFUSE("attach: the name: the name is empty", "attach", "1=");
+	REFUSE("attach: the name is empty", "attach", "1=");
 	REFUSE("attach: unexpected argument", "attach", "1", "2");
 	REFUSE("list: unexpected argument", "list", "1");
 	REFUSE("detach: expected PID|NAME", "detach");
@@ -185,7 +284,14 @@ static void help_knows_each_command_and_flag(void **state)
 		"\n  replay FILE\n        ",
 		"\n  --socket=PATH\n        ",
 		" (default /run/poolscope/control.sock)\n",
+		"\n  --pid=PID[=NAME]\n        ",
+		"\n  --unit=UNIT[=NAME]\n        ",
+		"\n  --cgroup=CGROUP[=NAME]\n        ",
+		"\n  --exe=FILE[=NAME]\n        ",
+		"\n  --comm=COMM[=NAME]\n        ",
 		"\n  --no-follow\n        ",
+		"\n  --for=DURATION\n        ",
+		" (default 10s)\n",
 		"\n  --format=table|json|prom|openmetrics\n        ",
 		" (default table)\n",
 		"\n  --watch[=SECONDS]\n        ",
@@ -226,7 +332,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commands_take_what_is_theirs),
+		cmocka_unit_test(attach_takes_a_selector_in_the_place_of_a_process),
 		cmocka_unit_test(snapshots_have_a_format_and_a_period),
+		cmocka_unit_test(processes_make_a_snapshot_work_alone),
+		cmocka_unit_test(what_is_not_for_working_alone_is_refused),
+		cmocka_unit_test(as_many_processes_as_a_daemon_takes),
 		cmocka_unit_test(a_replay_has_a_file_and_a_format),
 		cmocka_unit_test(what_chooses_connections_becomes_a_query),
 		cmocka_unit_test(what_is_wrong_is_refused),

@@ -54,6 +54,11 @@ static void long_names_are_cut_at_a_character(void **state)
 	assert_int_equal(strlen(name), 61);
 	name_clean(comm + 1, name);
 	assert_int_equal(strlen(name), 63);
+	memset(comm, '"', 40); /* each takes 2 in a label */
+	comm[40] = '\0';
+	name_clean(comm, name);
+	assert_int_equal(strlen(name), 31);
+	assert_null(name_fault(name));
 }
 
 static void utf8_follows_table_3_7(void **state)

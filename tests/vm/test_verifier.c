@@ -97,7 +97,8 @@ static struct probes_config config_of(const struct support *support)
 {
 	return (struct probes_config){.ring_bytes = 1 << 20,
 				      .optmem_max = support->optmem_max,
-				      .since_7 = support->since_7};
+				      .since_7 = support->since_7,
+				      .cgroups = support->of[FEATURE_CGROUPS].present};
 }
 
 static void the_verifier_has_room_with_fexit(void **state)
