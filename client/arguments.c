@@ -13,6 +13,7 @@
 #include "options_control.h"
 #include "parser.h"
 #include "query.h"
+#include "selector.h"
 #include "util.h"
 
 #define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
@@ -97,7 +98,7 @@ static const struct {
 } commands[COMMANDS] = {
 	[COMMAND_ATTACH] =
 		{"attach", "PID[=NAME]",
-		 "count the connections of this process and its descendants, shown as NAME (else its command name)",
+		 "count the connections of this process and its descendants, shown as NAME (else its command name); or of all that --unit, --cgroup, --exe or --comm selects",
 		 read_attach},
 	[COMMAND_DETACH] = {"detach", "PID|NAME",
 			    "count this process, or all of this name, no longer; their numbers go",
@@ -127,6 +128,39 @@ static void parse_socket(struct line *l, const char *value)
 		l->a.socket = value;
 	else
 		refuse(l, "--socket", "expected a path");
+}
+
+static void set_selector(struct line *l, const char *flag, enum selector_kind kind,
+			 const char *value)
+{
+	const char *fault = parser_selector(value, l->a.selector.text, &l->a.name);
+
+	if (l->a.selects)
+		refuse(l, flag, "expected one selector at a time");
+	else if (fault)
+		refuse(l, flag, "%s", fault);
+	l->a.selector.kind = kind;
+	l->a.selects = true;
+}
+
+static void parse_unit(struct line *l, const char *value)
+{
+	set_selector(l, "--unit", SELECTOR_UNIT, value);
+}
+
+static void parse_cgroup(struct line *l, const char *value)
+{
+	set_selector(l, "--cgroup", SELECTOR_CGROUP, value);
+}
+
+static void parse_exe(struct line *l, const char *value)
+{
+	set_selector(l, "--exe", SELECTOR_EXE, value);
+}
+
+static void parse_comm(struct line *l, const char *value)
+{
+	set_selector(l, "--comm", SELECTOR_COMM, value);
 }
 
 static void parse_no_follow(struct line *l, const char *value)
@@ -218,6 +252,18 @@ static const struct flag {
 } flags[] = {
 	{"--socket", "PATH", OPTIONS_CONTROL_DEFAULT,
 	 "where poolscoped listens (its --control.socket)", ON_ALL, parse_socket},
+	{"--unit", "UNIT[=NAME]", NULL,
+	 "attach: to the processes of this systemd unit, also to those that it starts later",
+	 ON(COMMAND_ATTACH), parse_unit},
+	{"--cgroup", "CGROUP[=NAME]", NULL,
+	 "attach: the same of this cgroup, a path in the cgroup2 tree, and of those below it",
+	 ON(COMMAND_ATTACH), parse_cgroup},
+	{"--exe", "FILE[=NAME]", NULL,
+	 "attach: to whatever runs this program, and to its descendants", ON(COMMAND_ATTACH),
+	 parse_exe},
+	{"--comm", "COMM[=NAME]", NULL,
+	 "attach: to whatever has this command name, and to its descendants", ON(COMMAND_ATTACH),
+	 parse_comm},
 	{"--no-follow", NULL, NULL, "attach: to the process itself, not to its descendants",
 	 ON(COMMAND_ATTACH), parse_no_follow},
 	{"--format", "table|json|prom|openmetrics", "table",
@@ -365,8 +411,10 @@ static void check_whole(struct line *l)
 			return;
 		}
 	}
-	if (commands[a->command].read && l->words < 2)
+	if (commands[a->command].read && l->words < 2 && !a->selects)
 		refuse(l, commands[a->command].name, "expected %s", commands[a->command].arg);
+	else if (a->selects && a->pid)
+		refuse(l, "attach", "expected either a process or a selector");
 	else if (a->command != COMMAND_SNAPSHOT && a->command != COMMAND_REPLAY &&
 		 a->format > FORMAT_JSON)
 		refuse(l, "--format", "%s is shown as table or json", commands[a->command].name);

@@ -31,6 +31,8 @@ struct arguments {
 	const char *socket;
 	pid_t pid; /* 0: none */
 	const char *name; /* points into argv; NULL: none */
+	bool selects; /* attach: what the selector names, and pid is 0 */
+	struct selector selector; /* kind and text as they were given; not looked up yet */
 	bool follow;
 	const char *file; /* of replay */
 	bool partial;

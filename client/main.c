@@ -12,6 +12,7 @@
 #include "arguments.h"
 #include "ask.h"
 #include "playback.h"
+#include "request.h"
 #include "show.h"
 #include "util.h"
 #include "version.h"
@@ -24,29 +25,6 @@ static show_fn *const shows[COMMANDS] = {
 	[COMMAND_SNAPSHOT] = show_snapshot, [COMMAND_CONNECTIONS] = show_connections,
 	[COMMAND_REPLAY] = show_snapshot,
 };
-
-/* What the daemon calls the formats; a table is made here. */
-static const char *const formats[] = {[FORMAT_TABLE] = "json",
-				      [FORMAT_JSON] = "json",
-				      [FORMAT_PROM] = "prom",
-				      [FORMAT_OPENMETRICS] = "openmetrics"};
-
-static json_t *make_request(const struct arguments *a)
-{
-	json_t *r = json_pack("{s:s}", "command", arguments_command_text(a->command));
-
-	if (a->pid)
-		json_object_set_new(r, "pid", json_integer(a->pid));
-	if (a->name)
-		json_object_set_new(r, "name", json_string(a->name));
-	if (a->command == COMMAND_ATTACH)
-		json_object_set_new(r, "follow", json_boolean(a->follow));
-	if (a->command == COMMAND_SNAPSHOT)
-		json_object_set_new(r, "format", json_string(formats[a->format]));
-	if (a->command == COMMAND_CONNECTIONS)
-		json_object_set_new(r, "query", json_string(a->query));
-	return r;
-}
 
 /* https://no-color.org: set and not empty */
 static bool wants_color(void)
@@ -98,14 +76,22 @@ static enum exit_code run_once(const struct arguments *a, const json_t *request)
 static enum exit_code run(const struct arguments *a)
 {
 	const struct timespec period = {.tv_sec = a->watch_s};
-	json_t *request = make_request(a);
-	enum exit_code code;
+	char why[WHY_BYTES];
+	json_t *request;
+	enum exit_code code = request_make(&request, a, why, sizeof(why));
 
+	if (code)
+		fprintf(stderr, "poolscope: %s: %s\n", arguments_command_text(a->command), why);
+	if (code)
+		return code;
 	while (!(code = run_once(a, request)) && a->watch_s) {
 		nanosleep(&period, NULL);
 		if (a->format == FORMAT_TABLE && !isatty(STDOUT_FILENO))
 			putchar('\n');
 	}
+	if (!code && request_waits(request))
+		fputs("poolscope: attach: there is no such cgroup yet; it is attached when it is made\n",
+		      stderr);
 	json_decref(request);
 	return code;
 }

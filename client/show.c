@@ -213,11 +213,9 @@ bool show_snapshot(const json_t *answer, FILE *out, bool color)
 
 bool show_list(const json_t *answer, FILE *out, bool color)
 {
-	static const struct table_column columns[] = {{"NAME", false},
-						      {"PID", true},
-						      {"FOLLOWED", false},
-						      {"PROCESSES NOW", true},
-						      {NULL, false}};
+	static const struct table_column columns[] = {{"NAME", false},	       {"PID", true},
+						      {"SELECTOR", false},     {"FOLLOWED", false},
+						      {"PROCESSES NOW", true}, {NULL, false}};
 	struct table *t = table_open(columns);
 	size_t i;
 	json_t *row;
@@ -227,6 +225,7 @@ bool show_list(const json_t *answer, FILE *out, bool color)
 		{
 			table_cell(t, "%s", text_of(row, "name"));
 			add_member(t, row, "pid", false);
+			table_cell(t, "%s", text_of(row, "selector"));
 			table_cell(t, json_is_true(json_object_get(row, "follow")) ? "yes" : "no");
 			table_cell(t, "%zu", json_array_size(json_object_get(row, "processes")));
 		}

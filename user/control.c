@@ -19,9 +19,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "control_request.h"
 #include "listen.h"
 #include "log.h"
+#include "selector.h"
 #include "utf8.h"
 #include "util.h"
 
@@ -252,13 +252,15 @@ static void log_refusal(struct control *c, const struct client *cl, enum control
 
 static void log_change(const struct client *cl, const struct control_request *r)
 {
-	char pid[16] = "";
+	char what[SELECTOR_SHOWN_MAX] = "";
 
-	if (r->pid)
-		snprintf(pid, sizeof(pid), " PID %d", (int)r->pid);
-	log_info("control socket: %s%s%s%s for user %u, PID %d", control_command_text(r->command),
-		 pid, r->name[0] ? " name " : "", r->name, (unsigned int)cl->peer.uid,
-		 (int)cl->peer.pid);
+	if (r->selects)
+		selector_show(&r->selector, what);
+	else if (r->pid)
+		snprintf(what, sizeof(what), "PID %d", (int)r->pid);
+	log_info("control socket: %s%s%s%s%s for user %u, PID %d", control_command_text(r->command),
+		 what[0] ? " " : "", what, r->name[0] ? " name " : "", r->name,
+		 (unsigned int)cl->peer.uid, (int)cl->peer.pid);
 }
 
 static void change(struct control *c, struct client *cl, const struct control_request *r)
@@ -271,7 +273,7 @@ static void change(struct control *c, struct client *cl, const struct control_re
 
 	log_change(cl, r);
 	if (r->command == CONTROL_ATTACH) {
-		code = actions->attach(c->config.arg, r->pid, name, r->follow, why, sizeof(why));
+		code = actions->attach(c->config.arg, r, why, sizeof(why));
 	} else {
 		err = actions->detach(c->config.arg, r->pid, name, why, sizeof(why));
 		if (err)

@@ -12,6 +12,7 @@
 
 #include "body.h"
 #include "control_access.h"
+#include "control_request.h"
 #include "options.h"
 
 #define CONTROL_CLIENTS_MAX 16
@@ -21,7 +22,7 @@
 
 /* What stands behind the commands; `arg` of control_config goes with each call. */
 struct control_actions {
-	enum exit_code (*attach)(void *arg, pid_t pid, const char *name, bool follow, char *why,
+	enum exit_code (*attach)(void *arg, const struct control_request *r, char *why,
 				 size_t why_size);
 	int (*detach)(void *arg, pid_t pid, const char *name, char *why, size_t why_size);
 	const struct body_ops *list, *check, *connections;

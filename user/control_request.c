@@ -13,12 +13,22 @@
 
 #include "name.h"
 #include "query.h"
+#include "selector.h"
 #include "util.h"
 
 #define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
 #define FAULT_MAX 160
 
-enum member { MEMBER_PID, MEMBER_NAME, MEMBER_FOLLOW, MEMBER_FORMAT, MEMBER_QUERY, MEMBERS };
+enum member {
+	MEMBER_PID,
+	MEMBER_START,
+	MEMBER_SELECTOR,
+	MEMBER_NAME,
+	MEMBER_FOLLOW,
+	MEMBER_FORMAT,
+	MEMBER_QUERY,
+	MEMBERS,
+};
 
 #define HAS(member) (1U << (member))
 
@@ -26,7 +36,8 @@ static const struct {
 	const char *text;
 	unsigned int members;
 } commands[CONTROL_COMMANDS] = {
-	[CONTROL_ATTACH] = {"attach", HAS(MEMBER_PID) | HAS(MEMBER_NAME) | HAS(MEMBER_FOLLOW)},
+	[CONTROL_ATTACH] = {"attach", HAS(MEMBER_PID) | HAS(MEMBER_START) | HAS(MEMBER_SELECTOR) |
+					      HAS(MEMBER_NAME) | HAS(MEMBER_FOLLOW)},
 	[CONTROL_DETACH] = {"detach", HAS(MEMBER_PID) | HAS(MEMBER_NAME)},
 	[CONTROL_LIST] = {"list", 0},
 	[CONTROL_CHECK] = {"check", 0},
@@ -48,12 +59,63 @@ static const char *read_pid(struct control_request *r, const json_t *value, char
 	return NULL;
 }
 
+static const char *read_start(struct control_request *r, const json_t *value, char why[FAULT_MAX])
+{
+	json_int_t ticks = json_integer_value(value);
+
+	(void)why;
+	if (ticks < 1)
+		return "expected a number above 0";
+	r->start_ticks = (uint64_t)ticks;
+	return NULL;
+}
+
 /* A NUL inside would cut it without a word. */
 static const char *text_of(const json_t *value)
 {
 	const char *text = json_string_value(value);
 
 	return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
+/* What its numbers are together. */
+static const char *check_selector(const struct selector *s)
+{
+	if (s->cgroup && s->kind != SELECTOR_UNIT && s->kind != SELECTOR_CGROUP)
+		return "only a unit or cgroup has a cgroup";
+	if (s->kind == SELECTOR_EXE && (!s->device || !s->inode))
+		return "expected device and inode of an exe";
+	if (s->kind != SELECTOR_EXE && (s->device || s->inode))
+		return "only an exe has device and inode";
+	return selector_fault(s->kind, s->text);
+}
+
+static const char *read_selector(struct control_request *r, const json_t *value,
+				 char why[FAULT_MAX])
+{
+	json_int_t cgroup = 0, device = 0, inode = 0;
+	json_t *kind, *text;
+	int i = 0;
+
+	(void)why;
+	if (json_unpack((json_t *)value, "{s:o,s:o,s?I,s?I,s?I!}", "kind", &kind, "text", &text,
+			"cgroup", &cgroup, "device", &device, "inode", &inode))
+		return "expected an object of kind, text and cgroup, device, inode";
+	if (!text_of(kind) || !text_of(text) || strlen(text_of(text)) > SELECTOR_TEXT_MAX)
+		return "expected texts of at most " STRINGIFY(SELECTOR_TEXT_MAX) " bytes";
+	while (i < SELECTOR_KINDS && strcmp(text_of(kind), selector_kind_text(i)) != 0)
+		i++;
+	if (i == SELECTOR_KINDS)
+		return "expected the kind unit, cgroup, exe or comm";
+	if (device < 0 || device > UINT32_MAX)
+		return "expected a device of 32 bits";
+	r->selects = true;
+	r->selector = (struct selector){.kind = (enum selector_kind)i,
+					.cgroup = (uint64_t)cgroup,
+					.device = (uint32_t)device,
+					.inode = (uint64_t)inode};
+	strcpy(r->selector.text, text_of(text));
+	return check_selector(&r->selector);
 }
 
 static const char *read_name(struct control_request *r, const json_t *value, char why[FAULT_MAX])
@@ -112,8 +174,12 @@ static const struct {
 	const char *key;
 	read_fn *read;
 } members[MEMBERS] = {
-	[MEMBER_PID] = {"pid", read_pid},	   [MEMBER_NAME] = {"name", read_name},
-	[MEMBER_FOLLOW] = {"follow", read_follow}, [MEMBER_FORMAT] = {"format", read_format},
+	[MEMBER_PID] = {"pid", read_pid},
+	[MEMBER_START] = {"start_ticks", read_start},
+	[MEMBER_SELECTOR] = {"selector", read_selector},
+	[MEMBER_NAME] = {"name", read_name},
+	[MEMBER_FOLLOW] = {"follow", read_follow},
+	[MEMBER_FORMAT] = {"format", read_format},
 	[MEMBER_QUERY] = {"query", read_query},
 };
 
@@ -149,8 +215,10 @@ static enum member find_member(enum control_command command, const char *key)
 /* What the members are together. */
 static const char *check_whole(const struct control_request *r)
 {
-	if (r->command == CONTROL_ATTACH && !r->pid)
-		return "pid: it is missing";
+	if (r->command == CONTROL_ATTACH && !r->pid != r->selects)
+		return "expected either pid or selector";
+	if (r->start_ticks && !r->pid)
+		return "start_ticks: only with pid";
 	if (r->command == CONTROL_DETACH && !r->pid == !r->name[0])
 		return "expected either pid or name";
 	return NULL;

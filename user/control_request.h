@@ -7,8 +7,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
+#include "selector.h"
 #include "series.h"
 
 #define CONTROL_QUERY_MAX 1024 /* bytes of a query for connections */
@@ -28,6 +30,9 @@ enum control_format { CONTROL_JSON, CONTROL_PROM, CONTROL_OPENMETRICS };
 struct control_request {
 	enum control_command command;
 	pid_t pid; /* attach, detach; 0: not given */
+	uint64_t start_ticks; /* attach: of that process; 0: whichever has the PID now */
+	bool selects; /* attach: what the selector names, and pid is 0 */
+	struct selector selector;
 	char name[SERIES_NAME_MAX + 1]; /* attach, detach; "": not given */
 	bool follow; /* attach */
 	enum control_format format; /* snapshot */

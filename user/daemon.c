@@ -438,17 +438,22 @@ static void log_attached(const struct daemon *d, const struct target *target)
 static enum exit_code attach_targets(struct daemon *d, const struct options *options, char *why,
 				     size_t why_size)
 {
-	struct target_spec specs[OPTIONS_PIDS_MAX];
+	struct target_spec specs[OPTIONS_TARGETS_MAX];
 	int err;
 
-	for (size_t i = 0; i < options->pid_count; i++)
-		specs[i] = (struct target_spec){.pid = options->pids[i].pid,
-						.name = options->pids[i].name};
-	err = targets_attach(d->targets, specs, options->pid_count, options->follow, daemon_drain,
-			     d, why, why_size);
+	for (size_t i = 0; i < options->target_count; i++) {
+		const struct option_target *t = &options->targets[i];
+
+		specs[i] = (struct target_spec){.pid = t->pid,
+						.start_ticks = t->start_ticks,
+						.selector = t->pid ? NULL : &t->selector,
+						.name = t->name};
+	}
+	err = targets_attach(d->targets, specs, options->target_count, options->follow,
+			     daemon_drain, d, why, why_size);
 	if (err)
 		return is_shortage(err) ? EXIT_RUNTIME : EXIT_TARGET;
-	if (options->pid_count && inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns))
+	if (options->target_count && inventory_take(d->inventory, INVENTORY_ATTACH, d->now_ns))
 		log_warn("the first inventory is incomplete; the next one follows");
 	for (size_t i = 0; i < targets_count(d->targets); i++)
 		log_attached(d, targets_at(d->targets, i));

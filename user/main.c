@@ -250,8 +250,8 @@ static void announce(const struct program *p)
 	if (options->token_file_count && http_exposed(p->http))
 		log_warn("tokens can be read on the way: other hosts reach an address without TLS "
 			 "(--web.tls.cert-file, --web.tls.key-file)");
-	if (!options->pid_count)
-		log_warn("no target: nothing will be counted (--pid=PID)");
+	if (!options->target_count)
+		log_warn("no target: nothing will be counted (--pid=PID, --unit=UNIT)");
 	notify_ready(p->notify);
 }
 
@@ -350,12 +350,18 @@ static void report(const char *version, const struct support *support, const str
 		daemon_report(d, stdout);
 }
 
-static enum exit_code start(struct program *p, const struct support *support)
+static enum exit_code start(struct program *p, struct options *options,
+			    const struct support *support)
 {
 	const struct feature *missing = support_missing(support);
 	enum exit_code code;
 	char why[WHY_BYTES];
 
+	code = operate_resolve(options, why, sizeof(why));
+	if (code) {
+		log_error("cannot start: %s", why);
+		return code;
+	}
 	if (missing) {
 		log_error("cannot start: %s: %s", missing->id, missing->detail);
 		return missing->need == FEATURE_NEEDS_PRIVILEGE ? EXIT_PRIVILEGE : EXIT_KERNEL;
@@ -405,7 +411,7 @@ int main(int argc, char **argv)
 	log_setup(options.log_level, options.log_format);
 	p.options = &options;
 	support_probe(&support);
-	code = start(&p, &support);
+	code = start(&p, &options, &support);
 	if (options.check)
 		report(version, &support, p.daemon);
 	if (!code)

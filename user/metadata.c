@@ -12,6 +12,7 @@
 
 #include "listeners.h"
 #include "query.h"
+#include "selector.h"
 #include "util.h"
 #include "version.h"
 
@@ -61,6 +62,21 @@ static json_t *list_pids(const struct processes *all, uint32_t owner)
 	return list;
 }
 
+/* Takes the list of its processes. */
+static json_t *pack_target(const struct target *t, json_t *processes)
+{
+	char selector[SELECTOR_SHOWN_MAX];
+
+	if (t->selects)
+		selector_show(&t->selector, selector);
+	return json_pack("{s:s,s:o,s:s?,s:b,s:o}", /**/
+			 "name", t->name, /**/
+			 "pid", t->selects ? json_null() : json_integer(t->pid), /**/
+			 "selector", t->selects ? selector : NULL, /**/
+			 "follow", (int)t->follow, /**/
+			 "processes", processes);
+}
+
 /* NULL: no memory, or what *ret_err says. */
 static json_t *list_targets(const struct metadata_source *s, int *ret_err)
 {
@@ -75,9 +91,7 @@ static json_t *list_targets(const struct metadata_source *s, int *ret_err)
 	for (size_t i = 0; list && i < targets_count(s->targets); i++) {
 		const struct target *t = targets_at(s->targets, i);
 
-		json_array_append_new(list, json_pack("{s:s,s:i,s:b,s:o}", "name", t->name, "pid",
-						      (int)t->pid, "follow", (int)t->follow,
-						      "processes", list_pids(all, t->id)));
+		json_array_append_new(list, pack_target(t, list_pids(all, t->id)));
 	}
 	return list;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Between options, control socket and daemon: names of groups become numbers, and failures become exit codes. A default socket
+ * Between options, control socket and daemon: names of groups, units and programs become numbers, and failures become exit codes. A default socket
  * that cannot be made is no failure, since nobody asked for it; one at which another daemon
  * listens always is.
  */
@@ -8,14 +8,61 @@
 
 #include <errno.h>
 
+#include "log.h"
 #include "privileges.h"
+#include "selector.h"
+#include "started.h"
 
-static enum exit_code attach(void *arg, pid_t pid, const char *name, bool follow, char *why,
-			     size_t why_size)
+static void warn_if_absent(const struct selector *s)
 {
-	const struct target_spec spec = {.pid = pid, .name = name};
+	char text[SELECTOR_SHOWN_MAX];
 
-	return daemon_attach(arg, &spec, follow, why, why_size);
+	selector_show(s, text);
+	if (s->kind <= SELECTOR_CGROUP && !s->cgroup)
+		log_warn("%s: there is no such cgroup yet; it is attached when it is made", text);
+}
+
+static enum exit_code resolve(struct selector *s, char *why, size_t why_size)
+{
+	char reason[512];
+	int err = selector_resolve(s, s->kind, s->text, reason, sizeof(reason));
+
+	if (!err) {
+		warn_if_absent(s);
+		return EXIT_OK;
+	}
+	snprintf(why, why_size, "--%s=%s: %s", selector_kind_text(s->kind), s->text, reason);
+	if (err == -ENOMEM)
+		return EXIT_RUNTIME;
+	return err == -EINVAL ? EXIT_USAGE : EXIT_TARGET;
+}
+
+enum exit_code operate_resolve(struct options *options, char *why, size_t why_size)
+{
+	enum exit_code code = EXIT_OK;
+
+	for (size_t i = 0; i < options->target_count && !code; i++) {
+		struct option_target *t = &options->targets[i];
+
+		if (t->pid)
+			t->start_ticks = started_ticks(t->pid);
+		else
+			code = resolve(&t->selector, why, why_size);
+	}
+	return code;
+}
+
+static enum exit_code attach(void *arg, const struct control_request *r, char *why, size_t why_size)
+{
+	const struct target_spec spec = {.pid = r->pid,
+					 .start_ticks = r->start_ticks,
+					 .selector = r->selects ? &r->selector : NULL,
+					 .name = r->name[0] ? r->name : NULL};
+	enum exit_code code = daemon_attach(arg, &spec, r->follow, why, why_size);
+
+	if (!code && r->selects)
+		warn_if_absent(&r->selector);
+	return code;
 }
 
 static int detach(void *arg, pid_t pid, const char *name, char *why, size_t why_size)

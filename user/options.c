@@ -10,48 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "name.h"
 #include "options_control.h"
+#include "options_target.h"
 #include "options_web.h"
 #include "parser.h"
 #include "util.h"
 
-#define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
 #define RECONCILE_SECONDS_MAX 3600
 #define TTL_SECONDS_MAX (720 * 3600)
 #define RING_BYTES_MIN (64ULL << 10)
 #define RING_BYTES_MAX (1ULL << 30)
-
-static void parse_pid(struct parser *p, const char *value)
-{
-	struct option_pid *slot = &p->o.pids[p->o.pid_count];
-	const char *end = value, *fault = NULL;
-	uint64_t pid;
-
-	if (!parser_number(&end, PID_LIMIT, &pid) || pid == 0 || (*end && *end != '=')) {
-		bad(p, value, "expected PID or PID=NAME, the PID from 1 to %d", PID_LIMIT);
-		return;
-	}
-	if (*end == '=')
-		fault = name_fault(end + 1);
-	if (fault) {
-		bad(p, value, "%s", fault);
-		return;
-	}
-	for (size_t i = 0; i < p->o.pid_count; i++) {
-		if (p->o.pids[i].pid == (pid_t)pid) {
-			bad(p, value, "process %d is given twice", (int)pid);
-			return;
-		}
-	}
-	if (p->o.pid_count == OPTIONS_PIDS_MAX) {
-		bad(p, value, "more than %d processes", OPTIONS_PIDS_MAX);
-		return;
-	}
-	slot->pid = (pid_t)pid;
-	slot->name = *end == '=' ? end + 1 : NULL;
-	p->o.pid_count++;
-}
 
 static void parse_no_follow(struct parser *p, const char *value)
 {
@@ -260,7 +228,19 @@ static void parse_help(struct parser *p, const char *value);
 static const struct option table[] = {
 	{"--pid", "PID[=NAME]", NULL,
 	 "attach to this process and its descendants, shown as NAME (else its command name); repeatable",
-	 parse_pid},
+	 options_target_pid},
+	{"--unit", "UNIT[=NAME]", NULL,
+	 "attach to the processes of this systemd unit, also to those that it starts later; repeatable",
+	 options_target_unit},
+	{"--cgroup", "CGROUP[=NAME]", NULL,
+	 "the same of this cgroup, a path in the cgroup2 tree, and of those below it; repeatable",
+	 options_target_cgroup},
+	{"--exe", "FILE[=NAME]", NULL,
+	 "attach to whatever runs this program, and to its descendants; repeatable",
+	 options_target_exe},
+	{"--comm", "COMM[=NAME]", NULL,
+	 "attach to whatever has this command name, and to its descendants; repeatable",
+	 options_target_comm},
 	{"--no-follow", NULL, NULL, "attach to the processes themselves, not to their descendants",
 	 parse_no_follow},
 	{"--accept-probe", "auto|fexit|syscall|off", "auto",
@@ -337,7 +317,7 @@ static const struct option table[] = {
 static void parse_help(struct parser *p, const char *value)
 {
 	(void)value;
-	fputs("usage: poolscoped [--pid PID[=NAME]]... [flags]\n\n"
+	fputs("usage: poolscoped [--pid PID[=NAME]]... [--unit UNIT[=NAME]]... [flags]\n\n"
 	      "Watches every TCP connection of running processes and serves pool metrics for Prometheus.\n\n"
 	      "flags:\n",
 	      p->out);

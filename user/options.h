@@ -16,8 +16,9 @@
 #include "histogram.h"
 #include "log.h"
 #include "pools.h"
+#include "selector.h"
 
-#define OPTIONS_PIDS_MAX 256
+#define OPTIONS_TARGETS_MAX 256
 #define OPTIONS_LISTEN_MAX 8
 #define OPTIONS_TOKEN_FILES_MAX 8
 
@@ -34,14 +35,16 @@ enum exit_code {
 
 enum accept_probe { ACCEPT_PROBE_AUTO, ACCEPT_PROBE_FEXIT, ACCEPT_PROBE_SYSCALL, ACCEPT_PROBE_OFF };
 
-struct option_pid {
-	pid_t pid;
-	const char *name; /* points into argv; NULL: the process' comm */
+struct option_target {
+	pid_t pid; /* 0: what the selector names */
+	uint64_t start_ticks; /* of the process; 0 until it is looked up */
+	struct selector selector; /* kind and text as they were given, until it is looked up */
+	const char *name; /* points into argv; NULL: the process' comm, or what is selected */
 };
 
 struct options {
-	struct option_pid pids[OPTIONS_PIDS_MAX];
-	size_t pid_count;
+	struct option_target targets[OPTIONS_TARGETS_MAX];
+	size_t target_count;
 	bool follow;
 	bool check;
 	enum accept_probe accept_probe;

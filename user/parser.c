@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "name.h"
 #include "utf8.h"
+#include "util.h"
 
 #define VALUE_SHOWN_MAX 80
 
@@ -63,6 +65,19 @@ bool parser_number(const char **s, uint64_t max, uint64_t *ret)
 	*s = c;
 	*ret = n;
 	return true;
+}
+
+const char *parser_selector(const char *value, char ret_text[SELECTOR_TEXT_MAX + 1],
+			    const char **ret_name)
+{
+	const char *equals = strrchr(value, '=');
+	size_t len = equals ? (size_t)(equals - value) : strlen(value);
+
+	if (len > SELECTOR_TEXT_MAX)
+		return "longer than " STRINGIFY(SELECTOR_TEXT_MAX) " bytes";
+	snprintf(ret_text, SELECTOR_TEXT_MAX + 1, "%.*s", (int)len, value);
+	*ret_name = equals ? equals + 1 : NULL;
+	return equals ? name_fault(equals + 1) : NULL;
 }
 
 int parser_choice(struct parser *p, const char *value)

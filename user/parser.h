@@ -35,6 +35,13 @@ void parser_refuse(struct parser *p, const char *flag, const char *value, const 
 /* Decimal digits from *s on, moved past; false if there is none or the number is above max. */
 bool parser_number(const char **s, uint64_t max, uint64_t *ret);
 
+/*
+ * What a selector is given as, TEXT or TEXT=NAME: what follows the last '=' is the name, so a text that holds one is given with a name.
+ * *ret_name points into value or is NULL. Returns what is wrong with the lengths or with the name, NULL: nothing.
+ */
+const char *parser_selector(const char *value, char ret_text[SELECTOR_TEXT_MAX + 1],
+			    const char **ret_name);
+
 /* Index of value among the words of the row's arg, "a|b|c"; -1 after refusing it. */
 int parser_choice(struct parser *p, const char *value);
 

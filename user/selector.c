@@ -21,7 +21,7 @@
 #include "utf8.h"
 #include "util.h"
 
-#define WALK_MAX 16384 /* directories; a host with 1,000 containers has some thousand */
+#define WALK_MAX 4096 /* slices; a pod of Kubernetes is one */
 #define LINE_BYTES \
 	(PATH_MAX + 1024) /* of mountinfo: overlayfs lists its layers; what is longer is cut */
 
@@ -33,6 +33,11 @@ static const char *const kinds[SELECTOR_KINDS] = {[SELECTOR_UNIT] = "unit",
 const char *selector_kind_text(enum selector_kind kind)
 {
 	return kinds[kind];
+}
+
+void selector_show(const struct selector *s, char ret[SELECTOR_SHOWN_MAX])
+{
+	snprintf(ret, SELECTOR_SHOWN_MAX, "%s:%s", kinds[s->kind], s->text);
 }
 
 /* ---- texts ---- */
@@ -123,19 +128,19 @@ static int find_mount(const char *mountinfo, int id, struct mount *ret)
 
 /* ---- cgroups ---- */
 
-/* Directories that have been met, the nearest to the root first. */
+/* Slices that have been met. */
 struct walk {
 	const char *name; /* of the one that is looked for */
 	size_t count;
 	char *paths[WALK_MAX];
 };
 
-/* The units of a user's own manager are not those of the host. */
-static bool is_user_manager(const char *name)
+/* A unit of the host's manager lies in slices only; those of users and containers have a service or scope above them. */
+static bool is_slice(const char *name)
 {
 	const char *end = strrchr(name, '.');
 
-	return strncmp(name, "user@", strlen("user@")) == 0 && end && strcmp(end, ".service") == 0;
+	return end && strcmp(end, ".slice") == 0;
 }
 
 /* 0, also of a cgroup that is gone; -errno */
@@ -150,7 +155,7 @@ static int read_directory(struct walk *w, const char *path, uint64_t *ret_id)
 			continue;
 		if (strcmp(entry->d_name, w->name) == 0)
 			*ret_id = entry->d_ino;
-		else if (is_user_manager(entry->d_name))
+		else if (!is_slice(entry->d_name))
 			continue;
 		else if (w->count == WALK_MAX)
 			err = -E2BIG;
@@ -209,7 +214,7 @@ static int resolve_unit(struct selector *s, const char *text, const char *root, 
 	if (err)
 		snprintf(why, why_size, "cannot look through %s: %s", root,
 			 err == -E2BIG ? "there are more than " STRINGIFY(
-						 WALK_MAX) " cgroups; name one by its path"
+						 WALK_MAX) " slices; name the cgroup by its path"
 				       : strerror(-err));
 	return err;
 }

@@ -27,6 +27,10 @@ struct selector {
 /* "unit", "cgroup", "exe", "comm" */
 const char *selector_kind_text(enum selector_kind kind);
 
+/* "unit:nginx.service", as it is shown. */
+#define SELECTOR_SHOWN_MAX (SELECTOR_TEXT_MAX + sizeof("cgroup:"))
+void selector_show(const struct selector *s, char ret[SELECTOR_SHOWN_MAX]);
+
 /* What keeps a text from standing in a selector of this kind, for people to read; NULL: nothing. Pure. */
 const char *selector_fault(enum selector_kind kind, const char *text);
 

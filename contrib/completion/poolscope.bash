@@ -6,6 +6,10 @@
 
 _poolscoped_words=(
 	'--pid=PID[=NAME]'
+	'--unit=UNIT[=NAME]'
+	'--cgroup=CGROUP[=NAME]'
+	'--exe=FILE[=NAME]'
+	'--comm=COMM[=NAME]'
 	'--no-follow'
 	'--accept-probe=auto|fexit|syscall|off'
 	'--web.listen-address=ADDRESS:PORT'
@@ -44,6 +48,10 @@ _poolscope_words=(
 	'connections'
 	'replay FILE'
 	'--socket=PATH'
+	'--unit=UNIT[=NAME]'
+	'--cgroup=CGROUP[=NAME]'
+	'--exe=FILE[=NAME]'
+	'--comm=COMM[=NAME]'
 	'--no-follow'
 	'--format=table|json|prom|openmetrics'
 	'--watch[=SECONDS]'
@@ -62,7 +70,7 @@ _poolscope_value() { # name, beginning
 	[a-z]*'|'*)
 		mapfile -t COMPREPLY < <(compgen -W "${1//|/ }" -- "$2")
 		;;
-	FILE)
+	FILE*)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")
 		;;

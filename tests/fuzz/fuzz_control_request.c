@@ -19,6 +19,15 @@ static void check_error(const char *why, const struct control_request *r)
 		check(*why >= ' ' && *why < 0x7f);
 }
 
+static void check_selector(const struct selector *s)
+{
+	check(s->kind < SELECTOR_KINDS);
+	check(!selector_fault(s->kind, s->text));
+	check(fuzz_is_clean(s->text));
+	check((s->kind == SELECTOR_EXE) == (s->device && s->inode));
+	check(!s->cgroup || s->kind == SELECTOR_UNIT || s->kind == SELECTOR_CGROUP);
+}
+
 static void check_request(const struct control_request *r)
 {
 	struct query query;
@@ -30,7 +39,11 @@ static void check_request(const struct control_request *r)
 	check(!r->name[0] || !name_fault(r->name));
 	check(fuzz_is_clean(r->name));
 	check(changes || (!r->pid && !r->name[0]));
-	check(r->command != CONTROL_ATTACH || r->pid);
+	check(r->command != CONTROL_ATTACH || !r->pid == r->selects);
+	check(r->command == CONTROL_ATTACH || (!r->selects && !r->start_ticks));
+	check(!r->start_ticks || r->pid);
+	if (r->selects)
+		check_selector(&r->selector);
 	check(r->command != CONTROL_DETACH || !r->pid != !r->name[0]);
 	check(r->format <= CONTROL_OPENMETRICS);
 	check(r->command == CONTROL_SNAPSHOT || r->format == CONTROL_JSON);

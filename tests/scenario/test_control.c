@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <jansson.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@
 #include "exposition_check.h"
 #include "scene.h"
 #include "schema.h"
+#include "started.h"
 
 #define HOST "127.0.0.1"
 #define CLIENT_MS 20000
@@ -337,6 +340,7 @@ static void the_list_names_targets_and_their_processes(void **state)
 	assert_int_equal(json_array_size(targets), 2);
 	row = json_array_get(targets, 0);
 	assert_true(has_text(row, "name", "pool"));
+	assert_true(json_is_null(json_object_get(row, "selector")));
 	assert_int_equal(number(row, "pid"), pool->pid);
 	assert_int_equal(json_array_size(json_object_get(row, "processes")), 2);
 	row = json_array_get(targets, 1);
@@ -361,6 +365,123 @@ static void what_cannot_be_attached_or_detached_is_told(void **state)
 	REFUSES(5, "poolscope: attach: ", "attach", word);
 	REFUSES(5, "poolscope: detach: ", "detach", "4194304");
 	REFUSES(5, "poolscope: detach: ", "detach", "nobody");
+}
+
+/* With this PID, 0: any. */
+static pid_t fork_as(pid_t pid)
+{
+	struct clone_args args = {.exit_signal = SIGCHLD,
+				  .set_tid = pid ? (uintptr_t)&pid : 0,
+				  .set_tid_size = pid ? 1 : 0};
+	pid_t child = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	assert_true(child > 0);
+	return child;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void a_pid_that_is_another_process_by_now_is_refused(void **state)
+{
+	struct scene *s = *state;
+	char request[128], answer[ANSWER_MAX], expected[128];
+	pid_t pid = fork_as(0);
+	uint64_t ticks = started_ticks(pid);
+
+	scene_observe(s, socket_flag, NULL);
+	snprintf(request, sizeof(request),
+		 "{\"command\":\"attach\",\"pid\":%d,\"start_ticks\":%llu}\n", (int)pid,
+		 (unsigned long long)ticks);
+	end(pid);
+	assert_int_equal(fork_as(pid), pid);
+	assert_true(started_ticks(pid) > ticks); /* the daemon took its time to start */
+	ask_as(0, 0, 0, request, answer);
+	snprintf(expected, sizeof(expected),
+		 "{\"ok\":false,\"code\":5,\"error\":\"PID %d is another process by now\"}\n",
+		 (int)pid);
+	assert_string_equal(answer, expected);
+
+	snprintf(request, sizeof(request),
+		 "{\"command\":\"attach\",\"pid\":%d,\"start_ticks\":%llu}\n", (int)pid,
+		 (unsigned long long)started_ticks(pid));
+	ask_as(0, 0, 0, request, answer);
+	assert_string_equal(answer, "{\"ok\":true}\n");
+	end(pid);
+}
+
+static void what_a_selector_does_not_name_is_told_by_the_client(void **state)
+{
+	struct scene *s = *state;
+
+	scene_observe(s, socket_flag, NULL);
+	REFUSES(2, "poolscope: attach: expected the absolute path of a program", "attach", "--exe",
+		"sh");
+	REFUSES(5, "poolscope: attach: cannot open /none as user 0", "attach", "--exe=/none");
+	REFUSES(2, "poolscope: attach: expected a command name of 1 to 15 bytes", "attach",
+		"--comm=0123456789abcdef");
+	REFUSES(2, "--unit: the name is empty", "attach", "--unit=a=");
+}
+
+static bool has_process(const json_t *target, pid_t pid)
+{
+	size_t i;
+	json_t *value;
+
+	json_array_foreach(json_object_get(target, "processes"), i, value)
+	{
+		if (json_integer_value(value) == pid)
+			return true;
+	}
+	return false;
+}
+
+static void a_selector_is_attached_listed_and_detached_by_its_name(void **state)
+{
+	struct scene *s = *state;
+	struct actor *server = scene_actor(s, NULL), *client = scene_actor(s, NULL);
+	char program[64], word[80], selector[80];
+	json_t *list, *row;
+	int l, port;
+
+	scene_observe(s, socket_flag, NULL);
+	port = scene_listen(server, SCENE_BACKLOG, &l);
+	snprintf(program, sizeof(program), "/proc/%d/exe", (int)client->pid);
+	snprintf(word, sizeof(word), "--exe=%s=all", program);
+	snprintf(selector, sizeof(selector), "exe:%s", program);
+	free(SAYS("attach", word));
+	free(SAYS("attach", "--comm", "psc-nobody"));
+	act(client, step_hold, .host = HOST, .port = port, .count = 5);
+	act(server, step_hold_accepted, .fd = l, .count = 5);
+	expect(s, "all", "outbound", HOST, port, .attempts = 5, .opened = 5, .active = 5,
+	       .handshakes = 5);
+	list = client_json("list");
+	row = json_array_get(json_object_get(list, "targets"), 0);
+	assert_true(has_text(row, "name", "all"));
+	assert_true(has_text(row, "selector", selector));
+	assert_true(json_is_null(json_object_get(row, "pid")));
+	assert_true(has_process(row, client->pid) && has_process(row, server->pid));
+	assert_false(has_process(row, s->daemon.process.pid));
+	row = json_array_get(json_object_get(list, "targets"), 1);
+	assert_true(has_text(row, "name", "psc-nobody"));
+	assert_true(has_text(row, "selector", "comm:psc-nobody"));
+	assert_int_equal(json_array_size(json_object_get(row, "processes")), 0);
+	json_decref(list);
+
+	REFUSES(5, "is attached already, as all", "attach", word);
+	free(SAYS("detach", "psc-nobody"));
+	free(SAYS("detach", "all"));
+	expect_series_total(s, 0);
+	list = client_json("list");
+	assert_int_equal(json_array_size(json_object_get(list, "targets")), 0);
+	json_decref(list);
 }
 
 /* ---- looking ---- */
@@ -678,6 +799,9 @@ int main(void)
 		scene_test(attaching_again_and_again_counts_each_time_and_leaves_nothing),
 		scene_test(the_list_names_targets_and_their_processes),
 		scene_test(what_cannot_be_attached_or_detached_is_told),
+		scene_test(a_pid_that_is_another_process_by_now_is_refused),
+		scene_test(a_selector_is_attached_listed_and_detached_by_its_name),
+		scene_test(what_a_selector_does_not_name_is_told_by_the_client),
 		scene_test(every_format_shows_the_same_moment),
 		scene_test(watching_gives_an_object_a_line),
 		scene_test(a_terminal_has_color_unless_it_is_not_wanted),

@@ -80,6 +80,31 @@ static void commands_take_what_is_theirs(void **state)
 	assert_int_equal(ACCEPT("check", "--format=json").format, FORMAT_JSON);
 }
 
+static void attach_takes_a_selector_in_the_place_of_a_process(void **state)
+{
+	struct arguments a = ACCEPT("attach", "--unit", "nginx");
+
+	(void)state;
+	assert_true(a.selects);
+	assert_int_equal(a.selector.kind, SELECTOR_UNIT);
+	assert_string_equal(a.selector.text, "nginx");
+	assert_int_equal(a.pid, 0);
+	assert_null(a.name);
+	a = ACCEPT("--exe=/opt/a=b=x y", "attach", "--no-follow");
+	assert_int_equal(a.selector.kind, SELECTOR_EXE);
+	assert_string_equal(a.selector.text, "/opt/a=b");
+	assert_string_equal(a.name, "x y");
+	assert_false(a.follow);
+	assert_int_equal(ACCEPT("attach", "--cgroup=/a").selector.kind, SELECTOR_CGROUP);
+	assert_int_equal(ACCEPT("attach", "--comm=a").selector.kind, SELECTOR_COMM);
+	assert_false(ACCEPT("attach", "1").selects);
+	REFUSE("attach: expected either a process or a selector", "attach", "1", "--unit=a");
+	REFUSE("--exe: expected one selector at a time", "attach", "--unit=a", "--exe=/b");
+	REFUSE("--unit: given twice", "attach", "--unit=a", "--unit=b");
+	REFUSE("--unit: the name is empty", "attach", "--unit=a=");
+	REFUSE("--unit: not for detach", "detach", "a", "--unit=a");
+}
+
 static void snapshots_have_a_format_and_a_period(void **state)
 {
 	struct arguments a = ACCEPT("snapshot");
@@ -185,6 +210,10 @@ static void help_knows_each_command_and_flag(void **state)
 		"\n  replay FILE\n        ",
 		"\n  --socket=PATH\n        ",
 		" (default /run/poolscope/control.sock)\n",
+		"\n  --unit=UNIT[=NAME]\n        ",
+		"\n  --cgroup=CGROUP[=NAME]\n        ",
+		"\n  --exe=FILE[=NAME]\n        ",
+		"\n  --comm=COMM[=NAME]\n        ",
 		"\n  --no-follow\n        ",
 		"\n  --format=table|json|prom|openmetrics\n        ",
 		" (default table)\n",
@@ -226,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commands_take_what_is_theirs),
+		cmocka_unit_test(attach_takes_a_selector_in_the_place_of_a_process),
 		cmocka_unit_test(snapshots_have_a_format_and_a_period),
 		cmocka_unit_test(a_replay_has_a_file_and_a_format),
 		cmocka_unit_test(what_chooses_connections_becomes_a_query),

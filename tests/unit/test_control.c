@@ -32,9 +32,9 @@ static struct fake {
 	enum negotiate_format format;
 	char query[64];
 	/* the last change */
-	pid_t pid;
+	struct control_request request; /* to attach */
+	pid_t pid; /* to detach */
 	char name[64];
-	bool follow;
 	enum exit_code code;
 	int detach_error;
 } fake;
@@ -75,20 +75,21 @@ static void fake_close(void *body)
 
 static const struct body_ops fake_body = {fake_open, fake_read, fake_close};
 
-static enum exit_code fake_attach(void *arg, pid_t pid, const char *name, bool follow, char *why,
+static enum exit_code fake_attach(void *arg, const struct control_request *r, char *why,
 				  size_t why_size)
 {
 	assert_ptr_equal(arg, &fake);
-	fake.pid = pid;
-	snprintf(fake.name, sizeof(fake.name), "%s", name ? name : "(none)");
-	fake.follow = follow;
+	fake.request = *r;
 	snprintf(why, why_size, "no \xff process"); /* a comm is any bytes */
 	return fake.code;
 }
 
 static int fake_detach(void *arg, pid_t pid, const char *name, char *why, size_t why_size)
 {
-	fake_attach(arg, pid, name, false, why, why_size);
+	assert_ptr_equal(arg, &fake);
+	fake.pid = pid;
+	snprintf(fake.name, sizeof(fake.name), "%s", name ? name : "(none)");
+	snprintf(why, why_size, "no \xff process");
 	return fake.detach_error;
 }
 
@@ -272,15 +273,16 @@ static void attach_and_detach_hand_on_what_was_asked(void **state)
 
 	(void)state;
 	assert_string_equal(ask(c, "{\"command\":\"attach\",\"pid\":12}\n"), "{\"ok\":true}\n");
-	assert_int_equal(fake.pid, 12);
-	assert_string_equal(fake.name, "(none)");
-	assert_true(fake.follow);
-	assert_string_equal(
-		ask(c, "{\"command\":\"attach\",\"pid\":13,\"name\":\"web\",\"follow\":false}\n"),
-		"{\"ok\":true}\n");
-	assert_int_equal(fake.pid, 13);
-	assert_string_equal(fake.name, "web");
-	assert_false(fake.follow);
+	assert_int_equal(fake.request.pid, 12);
+	assert_true(fake.request.follow);
+	assert_string_equal(ask(c, "{\"command\":\"attach\",\"selector\":{\"kind\":\"comm\","
+				   "\"text\":\"nginx\"},\"name\":\"web\",\"follow\":false}\n"),
+			    "{\"ok\":true}\n");
+	assert_int_equal(fake.request.pid, 0);
+	assert_true(fake.request.selects);
+	assert_string_equal(fake.request.selector.text, "nginx");
+	assert_string_equal(fake.request.name, "web");
+	assert_false(fake.request.follow);
 	ask(c, "{\"command\":\"detach\",\"name\":\"all\"}\n");
 	assert_int_equal(fake.pid, 0);
 	assert_string_equal(fake.name, "all");
@@ -313,8 +315,9 @@ static void failures_are_told_with_their_exit_code(void **state)
 	assert_string_equal(ask(c, "{\"command\":\"connections\"}\n"),
 			    "{\"ok\":false,\"code\":2,\"error\":\"cannot make the answer to "
 			    "'connections': not so\"}\n");
-	assert_string_equal(ask(c, "{\"command\":\"attach\"}\n"),
-			    "{\"ok\":false,\"code\":2,\"error\":\"attach: pid: it is missing\"}\n");
+	assert_string_equal(
+		ask(c, "{\"command\":\"attach\"}\n"),
+		"{\"ok\":false,\"code\":2,\"error\":\"attach: expected either pid or selector\"}\n");
 	control_close(c);
 }
 

@@ -42,6 +42,50 @@ static void attach_takes_a_pid_and_has_defaults(void **state)
 	assert_false(r.follow);
 }
 
+static void attach_takes_a_selector(void **state)
+{
+	struct control_request r =
+		accept_line("{\"command\":\"attach\",\"selector\":{\"kind\":\"exe\",\"text\":"
+			    "\"/usr/bin/x\",\"device\":4294967295,\"inode\":-1}}");
+
+	(void)state;
+	assert_true(r.selects);
+	assert_int_equal(r.pid, 0);
+	assert_int_equal(r.selector.kind, SELECTOR_EXE);
+	assert_string_equal(r.selector.text, "/usr/bin/x");
+	assert_int_equal(r.selector.device, UINT32_MAX);
+	/* JSON's integers are signed here */
+	assert_int_equal(r.selector.inode, UINT64_MAX);
+	assert_true(r.follow);
+	r = accept_line("{\"command\":\"attach\",\"name\":\"web\",\"follow\":false,\"selector\":"
+			"{\"cgroup\":7,\"text\":\"nginx.service\",\"kind\":\"unit\"}}");
+	assert_int_equal(r.selector.kind, SELECTOR_UNIT);
+	assert_string_equal(r.selector.text, "nginx.service");
+	assert_int_equal(r.selector.cgroup, 7);
+	assert_string_equal(r.name, "web");
+	assert_false(r.follow);
+	/* one that is not there yet */
+	r = accept_line(
+		"{\"command\":\"attach\",\"selector\":{\"text\":\"/a\",\"kind\":\"cgroup\"}}");
+	assert_int_equal(r.selector.kind, SELECTOR_CGROUP);
+	assert_int_equal(r.selector.cgroup, 0);
+	r = accept_line(
+		"{\"command\":\"attach\",\"selector\":{\"text\":\"a b\",\"kind\":\"comm\"}}");
+	assert_int_equal(r.selector.kind, SELECTOR_COMM);
+	assert_string_equal(r.selector.text, "a b");
+}
+
+static void attach_takes_the_start_of_the_process(void **state)
+{
+	struct control_request r =
+		accept_line("{\"command\":\"attach\",\"pid\":1,\"start_ticks\":123456789012}");
+
+	(void)state;
+	assert_int_equal(r.start_ticks, 123456789012);
+	assert_false(r.selects);
+	assert_int_equal(accept_line("{\"command\":\"attach\",\"pid\":1}").start_ticks, 0);
+}
+
 static void detach_takes_a_pid_or_a_name(void **state)
 {
 	struct control_request r = accept_line("{\"command\":\"detach\",\"pid\":1}");
@@ -97,7 +141,18 @@ static const struct {
 	 "command: expected attach, detach, list, check, snapshot or connections"},
 	{"{\"command\":\"list\",\"pid\":1}", "list: unknown member"},
 	{"{\"command\":\"attach\",\"pid\":1,\"x\":1}", "attach: unknown member"},
-	{"{\"command\":\"attach\"}", "attach: pid: it is missing"},
+	{"{\"command\":\"attach\"}", "attach: expected either pid or selector"},
+	{"{\"command\":\"attach\",\"pid\":1,\"selector\":{\"kind\":\"comm\",\"text\":\"a\"}}",
+	 "attach: expected either pid or selector"},
+	{"{\"command\":\"attach\",\"start_ticks\":1,\"selector\":{\"kind\":\"comm\",\"text\":\"a\"}}",
+	 "attach: start_ticks: only with pid"},
+	{"{\"command\":\"attach\",\"pid\":1,\"start_ticks\":0}",
+	 "attach: start_ticks: expected a number above 0"},
+	{"{\"command\":\"attach\",\"pid\":1,\"start_ticks\":\"1\"}",
+	 "attach: start_ticks: expected a number above 0"},
+	{"{\"command\":\"detach\",\"pid\":1,\"start_ticks\":1}", "detach: unknown member"},
+	{"{\"command\":\"detach\",\"selector\":{\"kind\":\"comm\",\"text\":\"a\"}}",
+	 "detach: unknown member"},
 	{"{\"command\":\"attach\",\"pid\":0}", "attach: pid: expected a number from 1 to 4194304"},
 	{"{\"command\":\"attach\",\"pid\":4194305}",
 	 "attach: pid: expected a number from 1 to 4194304"},
@@ -122,6 +177,58 @@ static const struct {
 	{"{\"command\":\"connections\",\"query\":null}",
 	 "connections: query: expected a text of at most 1024 bytes"},
 };
+
+#define OBJECT "expected an object of kind, text and cgroup, device, inode"
+#define TEXTS "expected texts of at most 255 bytes"
+#define EXE "expected device and inode of an exe"
+
+static const struct {
+	const char *selector, *why;
+} bad_selectors[] = {
+	{"1", OBJECT},
+	{"{}", OBJECT},
+	{"{\"kind\":\"comm\"}", OBJECT},
+	{"{\"text\":\"a\"}", OBJECT},
+	{"{\"kind\":\"comm\",\"text\":\"a\",\"x\":1}", OBJECT},
+	{"{\"kind\":\"unit\",\"text\":\"a\",\"cgroup\":\"1\"}", OBJECT},
+	{"{\"kind\":\"unit\",\"text\":\"a\",\"cgroup\":1.0}", OBJECT},
+	{"{\"kind\":1,\"text\":\"a\"}", TEXTS},
+	{"{\"kind\":\"comm\\u0000\",\"text\":\"a\"}", TEXTS},
+	{"{\"kind\":\"comm\",\"text\":null}", TEXTS},
+	{"{\"kind\":\"comm\",\"text\":\"a\\u0000\"}", TEXTS},
+	{"{\"kind\":\"pid\",\"text\":\"a\"}", "expected the kind unit, cgroup, exe or comm"},
+	{"{\"kind\":\"comm\",\"text\":\"\"}", "expected a command name of 1 to 15 bytes"},
+	{"{\"kind\":\"comm\",\"text\":\"a\\n\"}", "not valid UTF-8, or with a control character"},
+	{"{\"kind\":\"comm\",\"text\":\"a\",\"cgroup\":1}", "only a unit or cgroup has a cgroup"},
+	{"{\"kind\":\"unit\",\"text\":\"a\",\"device\":1}", "only an exe has device and inode"},
+	{"{\"kind\":\"cgroup\",\"text\":\"a\"}",
+	 "expected the path of a cgroup below the root of the tree, such as "
+	 "/system.slice/nginx.service"},
+	{"{\"kind\":\"exe\",\"text\":\"/a\"}", EXE},
+	{"{\"kind\":\"exe\",\"text\":\"/a\",\"device\":1}", EXE},
+	{"{\"kind\":\"exe\",\"text\":\"/a\",\"inode\":1}", EXE},
+	{"{\"kind\":\"exe\",\"text\":\"/a\",\"inode\":1,\"device\":4294967296}",
+	 "expected a device of 32 bits"},
+	{"{\"kind\":\"exe\",\"text\":\"/a\",\"inode\":1,\"device\":-1}",
+	 "expected a device of 32 bits"},
+	{"{\"kind\":\"exe\",\"text\":\"a\",\"inode\":1,\"device\":1}",
+	 "expected the absolute path of a program"},
+};
+
+static void selectors_that_are_none_are_refused_and_said(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad_selectors); i++) {
+		char line[256], expected[256], why[256];
+		struct control_request r;
+
+		snprintf(line, sizeof(line), "{\"command\":\"attach\",\"selector\":%s}",
+			 bad_selectors[i].selector);
+		snprintf(expected, sizeof(expected), "attach: selector: %s", bad_selectors[i].why);
+		assert_int_equal(parse(line, &r, why), -EINVAL);
+		assert_string_equal(why, expected);
+	}
+}
 
 static void what_is_wrong_is_refused_and_said(void **state)
 {
@@ -157,6 +264,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attach_takes_a_pid_and_has_defaults),
+		cmocka_unit_test(attach_takes_a_selector),
+		cmocka_unit_test(attach_takes_the_start_of_the_process),
+		cmocka_unit_test(selectors_that_are_none_are_refused_and_said),
 		cmocka_unit_test(detach_takes_a_pid_or_a_name),
 		cmocka_unit_test(the_others_take_a_format_a_query_or_nothing),
 		cmocka_unit_test(what_is_wrong_is_refused_and_said),

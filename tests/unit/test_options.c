@@ -17,6 +17,10 @@ static const struct {
 	const char *name, *arg; /* arg NULL: takes no value */
 } flags[] = {
 	{"--pid", "PID[=NAME]"},
+	{"--unit", "UNIT[=NAME]"},
+	{"--cgroup", "CGROUP[=NAME]"},
+	{"--exe", "FILE[=NAME]"},
+	{"--comm", "COMM[=NAME]"},
 	{"--no-follow", NULL},
 	{"--accept-probe", "auto|fexit|syscall|off"},
 	{"--web.listen-address", "ADDRESS:PORT"},
@@ -53,7 +57,7 @@ static enum options_action parse(struct options *o, const char *const *args)
 {
 	FILE *out = fmemopen(out_text, sizeof(out_text), "w"),
 	     *err = fmemopen(err_text, sizeof(err_text), "w");
-	char *argv[OPTIONS_PIDS_MAX + 3] = {(char *)"poolscoped"};
+	char *argv[OPTIONS_TARGETS_MAX + 3] = {(char *)"poolscoped"};
 	enum options_action action;
 	int argc = 1;
 
@@ -125,7 +129,7 @@ static void no_argument_gives_the_defaults(void **state)
 	histogram_bounds_handshake(&handshake);
 	histogram_bounds_lifetime(&lifetime);
 	accept_args(&o, none);
-	assert_int_equal(o.pid_count, 0);
+	assert_int_equal(o.target_count, 0);
 	assert_true(o.follow);
 	assert_false(o.check);
 	assert_int_equal(o.accept_probe, ACCEPT_PROBE_AUTO);
@@ -162,20 +166,20 @@ static void takes_pids_with_and_without_a_name(void **state)
 	(void)state;
 	ACCEPT(&o, "--pid", "1", "--pid=4194304", "--pid=17=pool=a b", "--pid", "18=h\xc3\xa9",
 	       "--pid", longest);
-	assert_int_equal(o.pid_count, 5);
-	assert_int_equal(o.pids[0].pid, 1);
-	assert_null(o.pids[0].name);
-	assert_int_equal(o.pids[1].pid, 4194304);
-	assert_null(o.pids[1].name);
-	assert_int_equal(o.pids[2].pid, 17);
-	assert_string_equal(o.pids[2].name, "pool=a b");
-	assert_string_equal(o.pids[3].name, "h\xc3\xa9");
-	assert_int_equal(strlen(o.pids[4].name), 63);
+	assert_int_equal(o.target_count, 5);
+	assert_int_equal(o.targets[0].pid, 1);
+	assert_null(o.targets[0].name);
+	assert_int_equal(o.targets[1].pid, 4194304);
+	assert_null(o.targets[1].name);
+	assert_int_equal(o.targets[2].pid, 17);
+	assert_string_equal(o.targets[2].name, "pool=a b");
+	assert_string_equal(o.targets[3].name, "h\xc3\xa9");
+	assert_int_equal(strlen(o.targets[4].name), 63);
 
 	/* Several processes may share a name. */
 	ACCEPT(&o, "--pid=5=pool", "--pid=6=pool");
-	assert_string_equal(o.pids[0].name, "pool");
-	assert_string_equal(o.pids[1].name, "pool");
+	assert_string_equal(o.targets[0].name, "pool");
+	assert_string_equal(o.targets[1].name, "pool");
 }
 
 static void refuses_what_is_no_pid(void **state)
@@ -229,19 +233,68 @@ static void refuses_what_is_no_pid(void **state)
 
 static void bounds_the_number_of_pids(void **state)
 {
-	static char text[OPTIONS_PIDS_MAX + 1][16];
-	static const char *args[OPTIONS_PIDS_MAX + 2];
+	static char text[OPTIONS_TARGETS_MAX + 1][16];
+	static const char *args[OPTIONS_TARGETS_MAX + 2];
 	struct options o;
 
 	(void)state;
-	for (int i = 0; i <= OPTIONS_PIDS_MAX; i++) {
+	for (int i = 0; i <= OPTIONS_TARGETS_MAX; i++) {
 		snprintf(text[i], sizeof(text[i]), "--pid=%d", i + 1);
 		args[i] = text[i];
 	}
-	refuse_args("--pid: '257': more than 256 processes", args);
-	args[OPTIONS_PIDS_MAX] = NULL;
+	refuse_args("--pid: '257': more than 256 targets", args);
+	args[OPTIONS_TARGETS_MAX] = NULL;
 	accept_args(&o, args);
-	assert_int_equal(o.pid_count, OPTIONS_PIDS_MAX);
+	assert_int_equal(o.target_count, OPTIONS_TARGETS_MAX);
+}
+
+static void check_selector(const struct option_target *t, enum selector_kind kind, const char *text,
+			   const char *name)
+{
+	assert_int_equal(t->pid, 0);
+	assert_int_equal(t->selector.kind, kind);
+	assert_string_equal(t->selector.text, text);
+	if (name)
+		assert_string_equal(t->name, name);
+	else
+		assert_null(t->name);
+}
+
+static void takes_selectors_with_and_without_a_name(void **state)
+{
+	struct options o;
+
+	(void)state;
+	ACCEPT(&o, "--unit", "nginx", "--pid=7", "--unit=a@b.service=web", "--cgroup=/a/b", "--exe",
+	       "/opt/a=b/c=d", "--exe=/opt/a=b=c", "--comm=redis-server=cache", "--comm=a=b=c d");
+	assert_int_equal(o.target_count, 8);
+	check_selector(&o.targets[0], SELECTOR_UNIT, "nginx", NULL);
+	assert_int_equal(o.targets[1].pid, 7);
+	check_selector(&o.targets[2], SELECTOR_UNIT, "a@b.service", "web");
+	check_selector(&o.targets[3], SELECTOR_CGROUP, "/a/b", NULL);
+	check_selector(&o.targets[4], SELECTOR_EXE, "/opt/a=b/c", "d");
+	check_selector(&o.targets[5], SELECTOR_EXE, "/opt/a=b", "c");
+	check_selector(&o.targets[6], SELECTOR_COMM, "redis-server", "cache");
+	check_selector(&o.targets[7], SELECTOR_COMM, "a=b", "c d");
+}
+
+static void refuses_what_is_no_selector(void **state)
+{
+	char longest[SELECTOR_TEXT_MAX + 2], message[512];
+	struct options o;
+
+	(void)state;
+	REFUSE("--exe: '/opt/a=': the name is empty", "--exe=/opt/a=");
+	REFUSE("--unit: 'a=b?': the name has a control character", "--unit=a=b\n");
+	REFUSE("--unit: 'a=b': given twice", "--unit=a", "--unit=a=b");
+	REFUSE("--comm: a value is missing: --comm=COMM[=NAME]", "--comm", "--check");
+	memset(longest, 'x', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	snprintf(message, sizeof(message), "--cgroup: '%.80s…': longer than 255 bytes", longest);
+	REFUSE(message, "--cgroup", longest);
+	/* the same text of two kinds is two selectors */
+	ACCEPT(&o, "--cgroup", longest + 1, "--exe", longest + 1);
+	assert_int_equal(o.target_count, 2);
 }
 
 static void takes_the_switches(void **state)
@@ -766,6 +819,8 @@ int main(void)
 		cmocka_unit_test(takes_pids_with_and_without_a_name),
 		cmocka_unit_test(refuses_what_is_no_pid),
 		cmocka_unit_test(bounds_the_number_of_pids),
+		cmocka_unit_test(takes_selectors_with_and_without_a_name),
+		cmocka_unit_test(refuses_what_is_no_selector),
 		cmocka_unit_test(takes_the_switches),
 		cmocka_unit_test(takes_the_choices),
 		cmocka_unit_test(listens_on_addresses_and_unix_sockets),

@@ -69,8 +69,10 @@ static int make_tree(void **state)
 	make_directory("tree/system.slice/nginx.service/worker");
 	make_directory("tree/system.slice/org.x.service");
 	make_directory("tree/system.slice/box.scope");
-	make_directory("tree/system.slice/box.scope/nginx.service");
-	make_directory("tree/system.slice/box.scope/deep.service");
+	make_directory("tree/system.slice/box.scope/inner.service");
+	make_directory("tree/system.slice/system-a.slice");
+	make_directory("tree/system.slice/system-a.slice/deep.service");
+	make_directory("tree/init.scope");
 	make_directory("tree/user.slice");
 	make_directory("tree/user.slice/user@1000.service");
 	make_directory("tree/user.slice/user@1000.service/own.service");
@@ -126,14 +128,15 @@ static void check_unit(const char *text, const char *unit, const char *path)
 	assert_int_equal(s.inode, 0);
 }
 
-static void a_unit_is_the_cgroup_of_that_name_nearest_to_the_root(void **state)
+static void a_unit_is_the_cgroup_of_that_name_in_slices_only(void **state)
 {
 	(void)state;
 	check_unit("nginx", "nginx.service", "tree/system.slice/nginx.service");
 	check_unit("nginx.service", "nginx.service", "tree/system.slice/nginx.service");
 	check_unit("org.x", "org.x.service", "tree/system.slice/org.x.service");
 	check_unit("box.scope", "box.scope", "tree/system.slice/box.scope");
-	check_unit("deep", "deep.service", "tree/system.slice/box.scope/deep.service");
+	check_unit("deep", "deep.service", "tree/system.slice/system-a.slice/deep.service");
+	check_unit("init.scope", "init.scope", "tree/init.scope");
 	check_unit("user.slice", "user.slice", "tree/user.slice");
 }
 
@@ -146,8 +149,9 @@ static void what_is_not_there_yet_has_no_id(void **state)
 	assert_int_equal(s.cgroup, 0);
 	check_unit("none", "none.service", NULL);
 	check_unit("file", "file.service", NULL);
-	/* a unit of a user's manager is none of the host's */
+	/* units of a user's manager and of a container are none of the host's */
 	check_unit("own", "own.service", NULL);
+	check_unit("inner", "inner.service", NULL);
 }
 
 static void a_cgroup_is_named_by_its_path_with_or_without_the_mount_point(void **state)
@@ -332,7 +336,7 @@ static void kinds_have_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_unit_is_the_cgroup_of_that_name_nearest_to_the_root),
+		cmocka_unit_test(a_unit_is_the_cgroup_of_that_name_in_slices_only),
 		cmocka_unit_test(what_is_not_there_yet_has_no_id),
 		cmocka_unit_test(a_cgroup_is_named_by_its_path_with_or_without_the_mount_point),
 		cmocka_unit_test(texts_that_name_nothing_are_refused),

@@ -131,13 +131,16 @@ static void listeners_stand_below(void **state)
 static void targets_checks_and_connections_are_tables(void **state)
 {
 	(void)state;
-	show_json(show_list,
-		  "{\"targets\":[{\"name\":\"web\",\"pid\":12,\"follow\":true,\"processes\":[12,"
-		  "13]},{\"name\":\"x\",\"pid\":4194304,\"follow\":false,\"processes\":[]}]}",
-		  false);
-	assert_string_equal(shown, "NAME      PID  FOLLOWED  PROCESSES NOW\n"
-				   "web        12  yes                   2\n"
-				   "x     4194304  no                    0\n");
+	show_json(
+		show_list,
+		"{\"targets\":[{\"name\":\"web\",\"pid\":12,\"selector\":null,\"follow\":true,\"processes\":[12,"
+		"13]},{\"name\":\"x\",\"pid\":4194304,\"follow\":false,\"processes\":[]},"
+		"{\"name\":\"cache\",\"pid\":null,\"selector\":\"unit:redis.service\",\"follow\":true,\"processes\":[1,2,3]}]}",
+		false);
+	assert_string_equal(shown, "NAME       PID  SELECTOR            FOLLOWED  PROCESSES NOW\n"
+				   "web         12  -                   yes                   2\n"
+				   "x      4194304  -                   no                    0\n"
+				   "cache        -  unit:redis.service  yes                   3\n");
 	show_json(show_check,
 		  "{\"checks\":[{\"id\":\"fexit\",\"present\":false,\"detail\":\"refused\"},"
 		  "{\"id\":\"kernel BTF\",\"present\":true,\"detail\":\"/sys\"}],"
