@@ -379,6 +379,7 @@ static bool is_shortage(int err)
 
 static void log_attached(const struct daemon *d, const struct target *target)
 {
+	const struct feature *names = &d->metadata.support->of[FEATURE_CGROUPS];
 	size_t count = targets_processes(d->targets, target);
 	char text[TARGETS_TEXT_SIZE];
 
@@ -387,6 +388,9 @@ static void log_attached(const struct daemon *d, const struct target *target)
 		log_info("attached %s as %s: %zu processes now", text, target->name, count);
 	else
 		log_info("attached %s as %s", text, target->name);
+	if (target->selects && target->selector.kind <= SELECTOR_CGROUP && !names->present)
+		log_warn("%s is not recognised when its cgroup is made anew: %s", text,
+			 names->detail);
 }
 
 /* Looks cgroups up anew: loading took a while, in which a unit may have been started again. `selectors` has room for all. */
