@@ -17,10 +17,18 @@ static __always_inline __u32 process_owner(__u32 tgid)
 	return p && owner_is_present(p->owner) ? p->owner : 0;
 }
 
-/* Only where the running task is the actor: connect(), listen(), accept(). Elsewhere a softirq borrows any task. */
+/*
+ * Only where the running task is the actor: connect(), listen(), accept(). Elsewhere a softirq borrows any task. The verifier of Linux 6.1 would follow
+ * each later test of the owner once for every way that leads here; of a number that was stored in halves it does not know the ways.
+ */
 static __always_inline __u32 process_current_owner(void)
 {
-	return process_owner(bpf_get_current_pid_tgid() >> 32);
+	__u32 owner = process_owner(bpf_get_current_pid_tgid() >> 32);
+	volatile __u16 halves[2];
+
+	halves[0] = owner;
+	halves[1] = owner >> 16;
+	return halves[0] | (__u32)halves[1] << 16;
 }
 
 /* Selects what may make *ret its own: true if that is another target. */

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <sys/utsname.h>
 
+#include "choice.h"
 #include "connections.h"
 #include "inventory.h"
 #include "listing.h"
@@ -308,53 +309,6 @@ void daemon_report(const struct daemon *d, FILE *out)
 	}
 }
 
-/* What the options and the machine together allow of the accept programs. */
-static enum exit_code choose_accept(const struct options *options, const struct support *support,
-				    struct probes_config *config, char *why, size_t why_size)
-{
-	const struct feature *fexit = &support->of[FEATURE_FEXIT],
-			     *tracefs = &support->of[FEATURE_TRACEFS];
-	bool want_fexit = options->accept_probe == ACCEPT_PROBE_AUTO ||
-			  options->accept_probe == ACCEPT_PROBE_FEXIT;
-	bool want_syscall = options->accept_probe == ACCEPT_PROBE_AUTO ||
-			    options->accept_probe == ACCEPT_PROBE_SYSCALL;
-
-	if (want_fexit && fexit->present) {
-		config->fexit_args = support->accept_args;
-		return EXIT_OK;
-	}
-	if (options->accept_probe == ACCEPT_PROBE_FEXIT) {
-		snprintf(why, why_size, "--accept-probe=fexit: %s; try --accept-probe=auto",
-			 fexit->detail);
-		return EXIT_KERNEL;
-	}
-	config->accept_syscall = want_syscall && tracefs->present;
-	if (options->accept_probe == ACCEPT_PROBE_SYSCALL && !tracefs->present) {
-		snprintf(why, why_size, "--accept-probe=syscall: %s", tracefs->detail);
-		return EXIT_KERNEL;
-	}
-	return EXIT_OK;
-}
-
-/* Accept programs are optional, unless the operator asked for one. */
-static enum exit_code check_accept(const struct daemon *d, const struct options *options,
-				   const struct support *support, char *why, size_t why_size)
-{
-	if (options->accept_probe == ACCEPT_PROBE_OFF || probes_see_accept(d->probes))
-		return EXIT_OK;
-	if (options->accept_probe != ACCEPT_PROBE_AUTO) {
-		snprintf(
-			why, why_size,
-			"--accept-probe: the kernel refused to load or attach the program (details "
-			"with --log.level=debug); try --accept-probe=auto");
-		return EXIT_KERNEL;
-	}
-	log_warn("accept() is not seen, so there is no accept wait and no handing over: fexit: %s; "
-		 "tracefs: %s",
-		 support->of[FEATURE_FEXIT].detail, support->of[FEATURE_TRACEFS].detail);
-	return EXIT_OK;
-}
-
 static int open_engine(struct daemon *d, const struct options *options)
 {
 	struct pools_config config = {
@@ -428,6 +382,7 @@ static bool is_shortage(int err)
 
 static void log_attached(const struct daemon *d, const struct target *target)
 {
+	const struct feature *names = &d->metadata.support->of[FEATURE_CGROUPS];
 	size_t count = targets_processes(d->targets, target);
 	char text[TARGETS_TEXT_SIZE];
 
@@ -436,22 +391,43 @@ static void log_attached(const struct daemon *d, const struct target *target)
 		log_info("attached %s as %s: %zu processes now", text, target->name, count);
 	else
 		log_info("attached %s as %s", text, target->name);
+	if (target->selects && target->selector.kind <= SELECTOR_CGROUP && !names->present)
+		log_warn("%s is not recognised when its cgroup is made anew: %s", text,
+			 names->detail);
+}
+
+/* Looks cgroups up anew: loading took a while, in which a unit may have been started again. `selectors` has room for all. */
+static int make_specs(const struct options *options, struct selector *selectors,
+		      struct target_spec *specs, char *why, size_t why_size)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < options->target_count && !err; i++) {
+		const struct option_target *t = &options->targets[i];
+
+		selectors[i] = t->selector;
+		if (!t->pid && t->selector.kind <= SELECTOR_CGROUP)
+			err = selector_resolve(&selectors[i], t->selector.kind, t->selector.text,
+					       why, why_size);
+		specs[i] = (struct target_spec){.pid = t->pid,
+						.start_ticks = t->start_ticks,
+						.selector = t->pid ? NULL : &selectors[i],
+						.name = t->name};
+	}
+	return err;
 }
 
 static enum exit_code attach_targets(struct daemon *d, const struct options *options, char *why,
 				     size_t why_size)
 {
 	struct target_spec specs[OPTIONS_TARGETS_MAX];
+	_cleanup_free_ struct selector *selectors = calloc(OPTIONS_TARGETS_MAX, sizeof(*selectors));
 	int err;
 
-	for (size_t i = 0; i < options->target_count; i++) {
-		const struct option_target *t = &options->targets[i];
-
-		specs[i] = (struct target_spec){.pid = t->pid,
-						.start_ticks = t->start_ticks,
-						.selector = t->pid ? NULL : &t->selector,
-						.name = t->name};
-	}
+	if (!selectors)
+		return EXIT_RUNTIME;
+	if (make_specs(options, selectors, specs, why, why_size))
+		return EXIT_TARGET;
 	err = targets_attach(d->targets, specs, options->target_count, options->follow,
 			     daemon_drain, d, why, why_size);
 	if (err)
@@ -509,7 +485,7 @@ static enum exit_code open_kernel(struct daemon *d, const struct options *option
 				       .optmem_max = support->optmem_max,
 				       .since_7 = support->since_7,
 				       .cgroups = support->of[FEATURE_CGROUPS].present};
-	enum exit_code code = choose_accept(options, support, &config, why, why_size);
+	enum exit_code code = choice_of_accept(options, support, &config, why, why_size);
 	int err;
 
 	if (code)
@@ -525,7 +501,7 @@ static enum exit_code open_kernel(struct daemon *d, const struct options *option
 			 err == -EPERM ? " (it takes CAP_SYS_ADMIN)" : "");
 		return err == -EPERM ? EXIT_PRIVILEGE : EXIT_KERNEL;
 	}
-	return check_accept(d, options, support, why, why_size);
+	return choice_check_accept(d->probes, options, support, why, why_size);
 }
 
 enum exit_code daemon_open(struct daemon **ret, const struct options *options,

@@ -204,8 +204,8 @@ static void probe_cgroups(struct support *all, struct feature *f)
 		say(f, false, "the kernel is built without them (CONFIG_CGROUPS)");
 	else if (strcmp(all->lockdown, "confidentiality") == 0)
 		say(f, false,
-		    "the kernel lets no program read names (lockdown=confidentiality): a unit or cgroup that is "
-		    "made anew is not recognised");
+		    "the kernel lets no program read names (lockdown=confidentiality); needed only for a unit "
+		    "or cgroup that is made anew");
 	else
 		say(f, true, "cgroup_mkdir");
 }

@@ -608,6 +608,31 @@ static void a_cgroup_is_followed_through_restarts(void **state)
 	assert_int_equal(engine_count("ps_selectors"), 0);
 }
 
+/* ---- as the daemon is while it serves ---- */
+
+/* It has given up its privileges, and a filter kills it at any other call than those that it needs. */
+static void it_takes_no_capability_and_is_allowed_by_the_filter(void **state)
+{
+	struct scene *s = *state;
+	struct actor *server = scene_actor(s, NULL), *late = scene_actor(s, NULL);
+	int l, port = scene_listen(server, SCENE_BACKLOG, &l);
+	char path[48], flag[64];
+
+	prepare(SELECTOR_EXE);
+	program_path(place.served, path);
+	snprintf(flag, sizeof(flag), "--exe=%s", path);
+	scene_observe(s, flag, "--reconcile-interval=1s", NULL);
+	act(late, step_hold, .host = HOST, .port = port, .count = 1);
+	become(late, SELECTOR_EXE);
+	act(late, step_hold, .host = HOST, .port = port, .count = 2);
+	expect(s, place.served, "outbound", HOST, port, .adopted = 1, .attempts = 2, .opened = 2,
+	       .active = 3, .handshakes = 2);
+	pause_ms(2500); /* inventories */
+	expect(s, place.served, "outbound", HOST, port, .adopted = 1, .attempts = 2, .opened = 2,
+	       .active = 3, .handshakes = 2);
+	poolscoped_stop(&s->daemon);
+}
+
 /* ---- the bound ---- */
 
 /* As if there were so many others: PIDs that no process can have. */
@@ -676,6 +701,7 @@ int main(int argc, char *argv[])
 		selectors_test(workers_of_a_program_are_followed_through_restarts),
 		selectors_test(a_unit_is_followed_through_restarts),
 		selectors_test(a_cgroup_is_followed_through_restarts),
+		scene_test(it_takes_no_capability_and_is_allowed_by_the_filter),
 		selectors_test(who_finds_no_room_is_counted),
 	};
 

@@ -27,23 +27,27 @@ static int expect_locked_down(void **state)
 	return 0;
 }
 
-static void an_accept_program_that_the_kernel_refuses_is_left_out(void **state)
+static void what_the_kernel_refuses_of_accept_and_cgroups_is_left_out(void **state)
 {
-	struct probes_config config = {
-		.ring_bytes = 1 << 20, .optmem_max = 131072, .accept_syscall = true};
+	struct probes_config config = {.ring_bytes = 1 << 20,
+				       .optmem_max = 131072,
+				       .accept_syscall = true,
+				       .cgroups = true};
 	struct probes_program programs[PROBES_PROGRAMS_MAX];
 	struct probes *p = NULL;
 	char why[256] = "";
-	bool core = false;
+	bool core = false, cgroups = false;
 	size_t count;
 
 	(void)state;
 	assert_int_equal(probes_open(&p, &config, why, sizeof(why)), 0);
 	assert_false(probes_see_accept(p));
 	count = probes_programs(p, programs);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		core |= strcmp(programs[i].name, "set_state") == 0;
-	assert_true(core);
+		cgroups |= strncmp(programs[i].name, "cgroup_", strlen("cgroup_")) == 0;
+	}
+	assert_true(core && !cgroups);
 	probes_close(p);
 }
 
@@ -80,7 +84,7 @@ static void the_syscall_probe_is_refused_by_name_if_demanded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_accept_program_that_the_kernel_refuses_is_left_out),
+		cmocka_unit_test(what_the_kernel_refuses_of_accept_and_cgroups_is_left_out),
 		scene_test(the_core_counts_and_fexit_sees_accepts),
 		scene_test(the_syscall_probe_is_refused_by_name_if_demanded),
 	};
