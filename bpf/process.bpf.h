@@ -23,8 +23,8 @@ static __always_inline __u32 process_owner(__u32 tgid)
  */
 static __always_inline __u32 process_current_owner(void)
 {
+	volatile __u16 halves[2]; /* declared last they cost 1,200 instructions more */
 	__u32 owner = process_owner(bpf_get_current_pid_tgid() >> 32);
-	volatile __u16 halves[2];
 
 	halves[0] = owner;
 	halves[1] = owner >> 16;

@@ -436,6 +436,13 @@ static void the_daemon_is_never_selected(void **state)
 	close((int)fd);
 }
 
+/* The unit's name below a slice (0) and below a scope (1). */
+static void nested_unit(int i, char above[24], char unit[CGROUP_PATH])
+{
+	snprintf(above, 24, "%s.%s", place.served, i ? "scope" : "slice");
+	snprintf(unit, CGROUP_PATH, "%s/%s", above, place.unit);
+}
+
 /* As a cgroup of another manager than the host's: a user's, or a container's. */
 static void a_unit_lies_in_slices_only(void **state)
 {
@@ -445,8 +452,7 @@ static void a_unit_lies_in_slices_only(void **state)
 	int l, port = scene_listen(server, SCENE_BACKLOG, &l);
 
 	for (int i = 0; i < 2; i++) {
-		snprintf(above[i], sizeof(above[i]), "%s.%s", place.served, i ? "scope" : "slice");
-		snprintf(units[i], sizeof(units[i]), "%s/%s", above[i], place.unit);
+		nested_unit(i, above[i], units[i]);
 		cgroup_make(above[i]);
 	}
 	select_by(SELECTOR_UNIT, place.unit, "unit");
@@ -675,7 +681,13 @@ static void who_finds_no_room_is_counted(void **state)
 static int teardown(void **state)
 {
 	int err = engine_teardown(state);
+	char above[24], unit[CGROUP_PATH];
 
+	for (int i = 0; i < 2 && place.tree[0]; i++) {
+		nested_unit(i, above, unit);
+		cgroup_remove(unit);
+		cgroup_remove(above);
+	}
 	if (place.tree[0]) {
 		cgroup_remove(place.unit);
 		cgroup_remove(place.other_unit);
