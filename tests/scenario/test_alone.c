@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * poolscope snapshot --pid: attached without a daemon, or beside one, and gone without a trace. A first line of --watch says that it is
- * attached; what is expected is what the workload itself counted from there on.
+ * attached; what is expected is what the workload itself counted from there on. Scenario 43.
  */
 #include <fcntl.h>
 #include <jansson.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The control socket of the real daemon, which has no capability left: by the client as people use it, and byte by byte where the
- * client is too well-behaved. Numbers are those that the workload itself counted.
+ * client is too well-behaved. Numbers are those that the workload itself counted. Scenario 40.
  */
 #include <errno.h>
 #include <fcntl.h>

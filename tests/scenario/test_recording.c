@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * What the daemon records is replayed by nobody, in an empty directory: no root, no BTF, no /proc. What the engine says of itself must come out
- * byte for byte as the daemon served it. And a recording that cannot go on is lost, the daemon is not.
+ * byte for byte as the daemon served it. And a recording that cannot go on is lost, the daemon is not. Scenario 42.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * Processes that are selected by unit, cgroup, program or name: those that run when the selector is attached, those that come later, and
- * nobody else. The engine of the daemon runs in the test process. "Workers" are copies of this test in files of their own.
+ * nobody else. The engine of the daemon runs in the test process. "Workers" are copies of this test in files of their
+ * own. Scenario 41.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
