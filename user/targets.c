@@ -446,10 +446,11 @@ int targets_attach(struct targets *t, const struct target_spec *specs, size_t co
 	int err;
 
 	err = told(processes_read(&s, t->probes), "read the processes of the host", why, why_size);
-	for (size_t i = 0; i < count && !err; i++)
-		err = check_spec(t, &s, &specs[i], why, why_size);
-	for (size_t i = 0; i < count && !err; i++)
-		err = add_target(t, &s, &specs[i], follow, why, why_size);
+	for (size_t i = 0; i < count && !err; i++) {
+		err = check_spec(t, &s, &specs[i], why, why_size); /* also with those before it */
+		if (!err)
+			err = add_target(t, &s, &specs[i], follow, why, why_size);
+	}
 	if (!err)
 		err = gather(t, &s, first_id, why, why_size);
 	if (!err)

@@ -106,6 +106,18 @@ static void a_pid_without_a_process_is_refused(void **state)
 	expect_refusal(NULL, arg, NULL, TARGET, pid, "no process");
 }
 
+/* What one name says and another says again is one selector. */
+static void the_same_program_twice_is_refused(void **state)
+{
+	char path[256] = "", arg[300], other[64];
+
+	(void)state;
+	assert_true(readlink("/proc/self/exe", path, sizeof(path) - 1) > 0);
+	snprintf(arg, sizeof(arg), "--exe=%s=one", path);
+	snprintf(other, sizeof(other), "--exe=/proc/%d/exe=two", getpid());
+	expect_refusal(NULL, arg, other, TARGET, "is attached already", "as one");
+}
+
 static void a_kernel_thread_is_refused(void **state)
 {
 	(void)state;
@@ -226,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		scene_test(bad_values_are_refused_by_name),
 		scene_test(the_same_pid_twice_is_refused),
+		scene_test(the_same_program_twice_is_refused),
 		scene_test(a_pid_without_a_process_is_refused),
 		scene_test(a_kernel_thread_is_refused),
 		scene_test(a_zombie_is_refused),
