@@ -240,7 +240,8 @@ static uint32_t ranks_of(const struct targets *t)
 	return ranks;
 }
 
-/* Gives each process without an owner that of its parent; true if there was one. This process is nobody's. */
+/* Gives each process the owner of its parent, unless it is selected by something as good, as when it is forked; true if there was one
+ * to give. This process is nobody's. */
 static bool inherit(struct targets *t, struct processes *s)
 {
 	bool added = false;
@@ -249,7 +250,8 @@ static bool inherit(struct targets *t, struct processes *s)
 		struct process *child = &s->at[i];
 		const struct process *parent = processes_find(s, child->row.parent_tgid);
 
-		if (child->is.owner || !parent || !parent->is.owner || !parent->is.follow)
+		if (!parent || !parent->is.owner || !parent->is.follow ||
+		    (child->is.owner && child->is.rank <= parent->is.rank))
 			continue;
 		if (child->row.flags & (PS_TASK_KERNEL | PS_TASK_DEAD) ||
 		    child->row.tgid == (uint32_t)getpid())

@@ -394,6 +394,31 @@ static void the_worse_selector_leaves_the_process_alone(void **state)
 	assert_non_null(strstr(why, "is attached already, as exe"));
 }
 
+/* Those that run when it is attached as those that are forked later. */
+static void the_descendants_of_the_better_target_are_its_own(void **state)
+{
+	struct scene *s = *state;
+	struct actor *server = scene_actor(s, NULL), *parent = scene_actor(s, NULL), *early, *late;
+	int l, port = scene_listen(server, SCENE_BACKLOG, &l);
+
+	prepare(SELECTOR_EXE);
+	become(parent, SELECTOR_EXE);
+	early = scene_fork(s, parent);
+	select_program(place.served, "exe");
+	act(early, step_hold, .host = HOST, .port = port, .count = 1);
+	attach(parent, "pid");
+	late = scene_fork(s, parent);
+	act(early, step_hold, .host = HOST, .port = port, .count = 2);
+	act(late, step_hold, .host = HOST, .port = port, .count = 4);
+	expect(s, "exe", "outbound", HOST, port, .attempts = 1, .opened = 1, .active = 1,
+	       .handshakes = 1);
+	expect(s, "pid", "outbound", HOST, port, .attempts = 6, .opened = 6, .active = 6,
+	       .handshakes = 6);
+	unselect("pid");
+	expect(s, "exe", "outbound", HOST, port, .attempts = 1, .opened = 1, .adopted = 6,
+	       .active = 7, .handshakes = 1);
+}
+
 /* Its own program goes before what it descends from, if both are programs. */
 static void a_program_of_its_own_goes_before_that_of_the_parent(void **state)
 {
@@ -707,6 +732,7 @@ int main(int argc, char *argv[])
 		selectors_test(by_unit),
 		selectors_test(the_better_selector_has_the_process),
 		selectors_test(the_worse_selector_leaves_the_process_alone),
+		selectors_test(the_descendants_of_the_better_target_are_its_own),
 		selectors_test(a_program_of_its_own_goes_before_that_of_the_parent),
 		selectors_test(the_daemon_is_never_selected),
 		selectors_test(a_unit_lies_in_slices_only),
