@@ -253,6 +253,14 @@ static const char *expected_text(enum line line, char ret[256])
 	return ret;
 }
 
+/* Foreign bytes come to a terminal: none of them restyles it. */
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 /* One line without its end. */
 static int read_line(enum line line, const char *at, size_t len, struct recording_header *ret,
 		     char *why, size_t why_size)
@@ -273,6 +281,7 @@ static int read_line(enum line line, const char *at, size_t len, struct recordin
 	if (expected_text(line, expected)) {
 		if (strcmp(text, expected) == 0)
 			return 0;
+		make_printable(text);
 		snprintf(why, why_size, "%s is \"%.100s\", and this program reads \"%s\"",
 			 line_names[line], text, expected);
 		return -EINVAL;

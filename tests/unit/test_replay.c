@@ -308,6 +308,8 @@ static void a_header_that_is_not_ours_is_refused_with_its_line(void **state)
 		 "poolscope-recording is \"2\", and this program reads \"1\""},
 		{"byte-order", "byte-order ", "byte-order x",
 		 "byte-order is \"xlittle\", and this program reads \"little\""},
+		{"byte-order", "byte-order little", "byte-order \x1b[1m\xff",
+		 "byte-order is \"?[1m?\", and this program reads \"little\""},
 		{"sizes", "sizes ", "bytes ", "the header lacks its line \"sizes\""},
 		{"version", "version 0.0.0", "version \x1b[1m",
 		 "the header's line \"version\" is wrong"},
