@@ -107,7 +107,7 @@ int BPF_PROG(ps_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(ps_exec, struct task_struct *task)
 {
-	process_changed(task);
+	process_changed(task, true);
 	return 0;
 }
 
@@ -123,7 +123,7 @@ SEC("?tp_btf/cgroup_attach_task")
 int BPF_PROG(ps_cgroup_attach, struct cgroup *cgroup, const char *path, struct task_struct *task)
 {
 	if (task->pid == task->tgid)
-		process_changed(task);
+		process_changed(task, false);
 	return 0;
 }
 

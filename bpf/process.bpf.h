@@ -55,19 +55,27 @@ static __always_inline bool process_put(__u32 tgid, const struct ps_process *val
 	return !err;
 }
 
-/* Of owners below `counted_from` a refusal is not counted. */
-static __always_inline bool process_select(struct task_struct *task, __u32 counted_from)
+/*
+ * True if the process has another target now, which is in *ret. Of owners below `counted_from` a refusal is not counted. With `anew` a process
+ * that was taken for its program or its name, and without its descendants, is decided on as if nobody had it.
+ */
+static __always_inline bool process_select(struct task_struct *task, __u32 counted_from, bool anew,
+					   struct ps_process *ret)
 {
-	struct ps_process *known, value = {};
+	struct ps_process *known;
 	__u32 tgid = task->tgid;
 
 	if (!ps_selecting)
 		return false;
 	known = bpf_map_lookup_elem(&ps_processes, &tgid);
-	if (known && owner_is_present(known->owner))
-		value = *known;
-	return process_choose(task, &value) &&
-	       process_put(tgid, &value, !known, value.owner >= counted_from);
+	if (known && owner_is_present(known->owner) &&
+	    (!anew || known->follow || known->rank < PS_RANK_EXE))
+		*ret = *known;
+	if (process_choose(task, ret))
+		return process_put(tgid, ret, !known, ret->owner >= counted_from);
+	if (anew && known && !ret->owner)
+		bpf_map_delete_elem(&ps_processes, &tgid);
+	return false;
 }
 
 /* It may hold sockets that were a stranger's until now. */
@@ -79,9 +87,11 @@ static __always_inline void process_is_new(__u32 tgid)
 }
 
 /* exec(), or another cgroup. */
-static __always_inline void process_changed(struct task_struct *task)
+static __always_inline void process_changed(struct task_struct *task, bool executed)
 {
-	if (process_select(task, 0))
+	struct ps_process value = {};
+
+	if (process_select(task, 0, executed, &value))
 		process_is_new(task->tgid);
 }
 
@@ -115,13 +125,18 @@ static __always_inline void process_exited(struct task_struct *task)
 static __always_inline void select_running(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
+	struct ps_process value = {};
 	__u32 tgid;
 
 	if (!task || (task->pid != task->tgid && task->group_leader->mm))
 		return;
 	tgid = task->tgid;
-	if (process_select(task, ps_counted_from) && task->signal->live.counter == 0)
+	if (!process_select(task, ps_counted_from, false, &value))
+		return;
+	if (task->signal->live.counter == 0)
 		bpf_map_delete_elem(&ps_processes, &tgid); /* its exit was before this */
+	else if (value.owner < ps_counted_from)
+		process_is_new(tgid); /* the others are adopted by who attaches */
 }
 
 #endif

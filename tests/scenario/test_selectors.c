@@ -322,6 +322,48 @@ static void by_unit(void **state)
 	selects(state, SELECTOR_UNIT, place.served);
 }
 
+/* A process that is meant without its descendants is meant for what it runs, and so is what it forks: until they run something else. */
+static void is_left_at_exec(struct scene *s, enum selector_kind kind)
+{
+	struct actor *server = scene_actor(s, NULL), *one = scene_actor(s, NULL), *child;
+	int l, port = scene_listen(server, SCENE_BACKLOG, &l);
+	char path[48], why[512] = "";
+
+	prepare(kind);
+	program_path(place.served, path);
+	assert_int_equal(try_select(kind, kind == SELECTOR_EXE ? path : place.served, "one", false,
+				    why, sizeof(why)),
+			 EXIT_OK);
+	become(one, kind);
+	act(one, step_hold, .host = HOST, .port = port, .count = 2);
+	child = scene_fork(s, one);
+	act(child, step_hold, .host = HOST, .port = port, .count = 3);
+	become_other(child, kind);
+	act(child, step_hold, .host = HOST, .port = port, .count = 5);
+	assert_true(is_target(one->pid));
+	assert_false(is_target(child->pid));
+	become_other(one, kind);
+	act(one, step_hold, .host = HOST, .port = port, .count = 7);
+	assert_int_equal(engine_count("ps_processes"), 0);
+	become(child, kind); /* and comes back with what it has opened meanwhile */
+	act(child, step_hold, .host = HOST, .port = port, .count = 1);
+	expect(s, "one", "outbound", HOST, port, .attempts = 6, .opened = 6, .handshakes = 6,
+	       .adopted = 5, .active = 11);
+	expect_series_total(s, 1);
+	unselect("one");
+	expect_nothing_left(s);
+}
+
+static void a_program_without_its_descendants_is_left_at_exec(void **state)
+{
+	is_left_at_exec(*state, SELECTOR_EXE);
+}
+
+static void a_name_without_its_descendants_is_left_at_exec(void **state)
+{
+	is_left_at_exec(*state, SELECTOR_COMM);
+}
+
 /* ---- precedence ---- */
 
 /* Attached in rising order, each takes the process from the one before. */
@@ -730,6 +772,8 @@ int main(int argc, char *argv[])
 		selectors_test(by_name),
 		selectors_test(by_cgroup),
 		selectors_test(by_unit),
+		selectors_test(a_program_without_its_descendants_is_left_at_exec),
+		selectors_test(a_name_without_its_descendants_is_left_at_exec),
 		selectors_test(the_better_selector_has_the_process),
 		selectors_test(the_worse_selector_leaves_the_process_alone),
 		selectors_test(the_descendants_of_the_better_target_are_its_own),
