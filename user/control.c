@@ -421,6 +421,15 @@ static struct client *free_slot(struct control *c)
 	return NULL;
 }
 
+static size_t count_lookers(const struct control *c)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		count += c->clients[i].fd >= 0 && !c->clients[i].peer.may_change;
+	return count;
+}
+
 /* It has no slot, so it is told at once or not at all. */
 static void turn_away(int fd, const char *reason)
 {
@@ -446,10 +455,20 @@ static void client_open(struct control *c, int fd)
 		turn_away(fd, STRINGIFY(CONTROL_CLIENTS_MAX) " clients are connected already");
 		return;
 	}
+	if (control_access_of(&c->config.access, fd, &peer)) {
+		turn_away(fd, "the kernel does not tell who you are");
+		return;
+	}
+	if (!peer.may_change && count_lookers(c) == CONTROL_LOOKERS_MAX) {
+		turn_away(
+			fd,
+			STRINGIFY(
+				CONTROL_LOOKERS_MAX) " clients that may not attach are connected already");
+		return;
+	}
 	buffer = malloc(CONTROL_REQUEST_MAX);
 	event.data.u32 = (uint32_t)(cl - c->clients);
-	if (!buffer || control_access_of(&c->config.access, fd, &peer) ||
-	    epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+	if (!buffer || epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
 		free(buffer);
 		turn_away(fd, "the daemon has no room for a client");
 		return;

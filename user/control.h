@@ -16,6 +16,7 @@
 #include "options.h"
 
 #define CONTROL_CLIENTS_MAX 16
+#define CONTROL_LOOKERS_MAX 12 /* of them who may not attach: they must not keep out who may */
 #define CONTROL_REQUEST_MAX (64 * 1024) /* bytes, newline included */
 /* For a whole request to come, and again for each 32 KiB of an answer to be taken. */
 #define CONTROL_PATIENCE_NS 5000000000ULL

@@ -193,8 +193,10 @@ static int name_target(struct targets *t, const struct target *target, const cha
 			 "the start, and their numbers are not used again",
 			 text, t->last_id);
 	else if (err)
-		snprintf(why, why_size, "cannot name %s %s: more than %d process names", text,
-			 target->name, SERIES_NAMES_MAX);
+		snprintf(why, why_size,
+			 "cannot name %s %s: more than %d process names; "
+			 "detach what has ended",
+			 text, target->name, SERIES_NAMES_MAX);
 	if (!err)
 		recording_owner(t->recording, target->id, target->name);
 	return err;

@@ -175,6 +175,12 @@ static void expect_start(const char *text, const char *start)
 		fail_msg("%.200s", text);
 }
 
+static void become(uid_t uid, gid_t gid, gid_t more)
+{
+	if (setgroups(1, &more) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+		_exit(99);
+}
+
 /* As that user, of that group and one more. The answer, or what connecting failed with. */
 static void ask_as(uid_t uid, gid_t gid, gid_t more, const char *request, char ret[ANSWER_MAX])
 {
@@ -185,8 +191,7 @@ static void ask_as(uid_t uid, gid_t gid, gid_t more, const char *request, char r
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (setgroups(1, &more) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
-			_exit(99);
+		become(uid, gid, more);
 		fd = dial();
 		if (fd < 0)
 			snprintf(ret, ANSWER_MAX, "%s", strerror(-fd));
@@ -656,6 +661,42 @@ static void a_group_may_look_and_another_may_change(void **state)
 	assert_string_equal(answer, "Permission denied");
 }
 
+/* Twelve of them wait for nothing; the 13th is told, and root finds a place. */
+static void who_may_only_look_keeps_nobody_out(void **state)
+{
+	struct scene *s = *state;
+	char answer[ANSWER_MAX] = "";
+	int told[2], end[2];
+	pid_t pid;
+
+	scene_observe(s, socket_flag, "--control.group=54322", NULL);
+	assert_int_equal(pipe(told), 0);
+	assert_int_equal(pipe(end), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(end[1]);
+		become(SOMEBODY, SOMEBODY, GROUP);
+		for (int i = 0; i < 12; i++)
+			if (dial() < 0)
+				_exit(98);
+		read_end(dial(), answer);
+		if (write(told[1], answer, strlen(answer)) < 0 || close(told[1]))
+			_exit(97);
+		_exit(read(end[0], answer, 1) != 0);
+	}
+	close(told[1]);
+	close(end[0]);
+	read_end(told[0], answer);
+	assert_string_equal(
+		answer, "{\"ok\":false,\"code\":1,\"error\":\"12 clients that may not attach are "
+			"connected already\",\"retry\":true}\n");
+	ask_as(0, 0, 0, LIST, answer);
+	expect_start(answer, "{\"ok\":true}\n");
+	close(end[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 /* Who the daemon runs as may do what it may; and it can still attach as nobody in particular. */
 static void it_works_as_another_user(void **state)
 {
@@ -807,6 +848,7 @@ int main(void)
 		scene_test(a_terminal_has_color_unless_it_is_not_wanted),
 		scene_test(without_a_group_it_is_roots_alone),
 		scene_test(a_group_may_look_and_another_may_change),
+		scene_test(who_may_only_look_keeps_nobody_out),
 		scene_test(it_works_as_another_user),
 		scene_test(a_group_that_nobody_knows_is_refused),
 		scene_test(the_17th_client_waits_for_another_to_go),
