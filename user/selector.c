@@ -3,7 +3,7 @@
  * Finds cgroups and files by their names. This needs a walk through directories and /proc, so it is done before a daemon gives its privileges
  * up, or by the client. What comes out are numbers that the kernel half compares. stat() does not tell a file's number: its device is
  * not that of the super block on btrfs and overlayfs. The kernel shows both elsewhere: the inode's number in fdinfo (since Linux 5.14), the
- * device in mountinfo.
+ * device in mountinfo; in a chroot, which hides the mount that it lies in, stat() must do.
  *
  * Refuses to know which processes there are.
  */
@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "file.h"
 #include "utf8.h"
@@ -97,6 +98,12 @@ struct mount {
 	bool is_cgroup2;
 };
 
+/* MKDEV() */
+static uint32_t kernel_device(unsigned int major, unsigned int minor)
+{
+	return major << 20 | minor;
+}
+
 /* proc(5): "36 35 98:0 /root /point options [fields] - type source options" */
 static bool parse_mount(const char *line, struct mount *ret)
 {
@@ -106,7 +113,7 @@ static bool parse_mount(const char *line, struct mount *ret)
 	if (!type || sscanf(line, "%d %*d %u:%u %4095s %4095s", &ret->id, &major, &minor, ret->root,
 			    ret->point) != 5)
 		return false;
-	ret->device = major << 20 | minor;
+	ret->device = kernel_device(major, minor);
 	ret->is_cgroup2 = strncmp(type + 3, "cgroup2 ", strlen("cgroup2 ")) == 0;
 	return true;
 }
@@ -309,11 +316,16 @@ static int resolve_exe(struct selector *s, const char *text, const char *mountin
 		return -EINVAL;
 	}
 	mounts_of(text, mountinfo, mounts, sizeof(mounts));
-	if (!read_fdinfo(fd, &id, &s->inode) || find_mount(mounts, id, &mount)) {
-		snprintf(why, why_size, "cannot find out on which device %s is (%s)", text, mounts);
+	if (!read_fdinfo(fd, &id, &s->inode)) {
+		snprintf(why, why_size, "cannot find out which file %s is (/proc/self/fdinfo)",
+			 text);
 		return -ENOTSUP;
 	}
-	s->device = mount.device;
+	/* A chroot hides the mount that it lies in. */
+	if (find_mount(mounts, id, &mount))
+		s->device = kernel_device(major(st.st_dev), minor(st.st_dev));
+	else
+		s->device = mount.device;
 	return 0;
 }
 
