@@ -142,7 +142,9 @@ static void probe_fexit(struct support *all, struct feature *f)
 
 	parameters = accept_parameters(&opts.attach_btf_id);
 	if (parameters != 2 && parameters != 4) {
-		say(f, false, "inet_csk_accept() has no known form in the kernel's BTF");
+		say(f, false,
+		    "inet_csk_accept() has no known form in the kernel's BTF; without it accept() "
+		    "is seen through tracefs");
 		return;
 	}
 	if (ftrace_is_off()) {
@@ -160,7 +162,8 @@ static void probe_fexit(struct support *all, struct feature *f)
 		say(f, true, "inet_csk_accept");
 	} else {
 		snprintf(f->detail, sizeof(f->detail),
-			 "the kernel refuses to %s fexit/inet_csk_accept: %s",
+			 "the kernel refuses to %s fexit/inet_csk_accept: %s; without it "
+			 "accept() is seen through tracefs",
 			 prog < 0 ? "load" : "attach", strerror(errno));
 	}
 }
