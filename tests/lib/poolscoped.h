@@ -44,7 +44,7 @@ char *poolscoped_scrape(const struct poolscoped *d);
 double poolscoped_value(const struct poolscoped *d, const char *name, const char *filter);
 double poolscoped_sum(const struct poolscoped *d, const char *name, const char *filter);
 
-/* Polls until the one sample, or the sum, has this value, at most 5 s; then asserts that it has. */
+/* Polls until the one sample, or the sum, has this value, at most 15 s; then asserts that it has. */
 void poolscoped_wait_value(const struct poolscoped *d, const char *name, const char *filter,
 			   double expected);
 void poolscoped_wait_sum(const struct poolscoped *d, const char *name, const char *filter,
