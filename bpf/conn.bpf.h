@@ -500,6 +500,14 @@ static __always_inline void conn_accept(struct sock *sk)
 	conn_submit(v, slot, fresh);
 }
 
+/* Whether conn_accept() has seen it, or adopted it: then there is nothing to add. */
+static __always_inline bool conn_is_accepted(struct sock *sk)
+{
+	struct ps_value *v = bpf_sk_storage_get(&ps_records, sk, 0, 0);
+
+	return v && v->self == (__u64)sk && (v->record.accepted_ns || v->adopting);
+}
+
 /* The socket has been a connection before: that one is over, and so is its id. */
 static __always_inline void conn_recycle(struct sock *sk, struct ps_value *v, __u32 owner)
 {

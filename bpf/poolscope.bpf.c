@@ -163,6 +163,17 @@ int ps_accept_fexit2(unsigned long long *ctx)
 	return 0;
 }
 
+/* Since Linux 7, as ps_set_state_3: a task that is preempted inside of the first keeps the accepts of others from it. */
+SEC("?fexit/inet_csk_accept")
+int ps_accept_fexit2_2(unsigned long long *ctx)
+{
+	struct sock *sk = (void *)ctx[2];
+
+	if (sk && !conn_is_accepted(sk))
+		conn_accept(sk);
+	return 0;
+}
+
 /*
  * The TCP socket behind a descriptor of the running task: of an MPTCP socket the first subflow. NULL if there is none. The
  * task is typed, so the way to the table costs plain loads; from the table on, each step is a guarded read.

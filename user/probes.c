@@ -64,6 +64,8 @@ static void choose_programs(struct probes *p, const struct probes_config *config
 	bpf_program__set_autoload(p->skel->progs.ps_set_state_3, config->since_7);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit4, config->fexit_args == 4);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit2, config->fexit_args == 2);
+	bpf_program__set_autoload(p->skel->progs.ps_accept_fexit2_2,
+				  config->fexit_args == 2 && config->since_7);
 	bpf_program__set_autoload(p->skel->progs.ps_accept_exit, config->accept_syscall);
 	bpf_program__set_autoload(p->skel->progs.ps_accept4_exit, config->accept_syscall);
 	bpf_program__set_autoload(p->skel->progs.ps_cgroup_attach, config->cgroups);

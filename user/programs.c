@@ -41,6 +41,7 @@ static const struct program table[] = {
 	{"ps_cgroup_rmdir", "tp_btf", NULL, false},
 	{"ps_accept_fexit4", "fexit", NULL, true},
 	{"ps_accept_fexit2", "fexit", NULL, true},
+	{"ps_accept_fexit2_2", "fexit", NULL, true},
 	{"ps_accept_exit", "tracepoint", NULL, true},
 	{"ps_accept4_exit", "tracepoint", NULL, true},
 };
