@@ -16,7 +16,6 @@
 #include "query.h"
 #include "util.h"
 
-#define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
 #define WATCH_SECONDS_MAX 3600
 #define WATCH_SECONDS "2"
 #define FOR_SECONDS_MAX (24 * 3600)

@@ -16,7 +16,6 @@
 #include "selector.h"
 #include "util.h"
 
-#define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
 #define FAULT_MAX 160
 
 enum member {

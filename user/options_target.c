@@ -10,8 +10,6 @@
 #include "name.h"
 #include "util.h"
 
-#define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
-
 static const char *add(struct option_target list[OPTIONS_TARGETS_MAX], size_t *count,
 		       const struct option_target *target)
 {

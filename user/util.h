@@ -16,6 +16,7 @@
 #define STRINGIFY(x) STRINGIFY_(x)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define PID_LIMIT 4194304 /* PID_MAX_LIMIT of 64-bit kernels, include/linux/threads.h */
 #define NSEC_PER_SEC 1000000000ULL
 #define NSEC_PER_MSEC 1000000ULL
 
