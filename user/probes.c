@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Owner of the skeleton, the ring buffer, the maps and libbpf's log hook; its programs are in programs.c. Invariant: after
+ * Owner of the skeleton, the maps and libbpf's log hook; its programs are in programs.c, the reader of the ring in ring.c. Invariant: after
  * probes_close() the kernel holds nothing of ours, and so after SIGKILL, since nothing is pinned. Knows messages as bytes and
  * processes as numbers, not what they mean.
  */
@@ -12,7 +12,6 @@
 #include <linux/membarrier.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "iterator.h"
 #include "log.h"
 #include "poolscope.skel.h"
+#include "ring.h"
 #include "util.h"
 
 /* Of the ring; then one wake-up comes before the timer. */
@@ -31,12 +31,7 @@
 struct probes {
 	struct poolscope *skel;
 	struct programs programs;
-	struct ring_buffer *ring;
-	const volatile unsigned long *consumer_pos, *producer_pos; /* pages of the ring */
-	size_t page_bytes;
-	probes_message_fn *message_fn; /* during a drain, as the next two */
-	void *message_arg;
-	uint64_t drain_end; /* ring position */
+	struct ring ring;
 	int cpus;
 	int stats_fd; /* while it is open the kernel counts runs; -1: not asked for */
 };
@@ -120,42 +115,10 @@ static int load(struct probes *p, const struct probes_config *config, char *why,
 	return err;
 }
 
-/* The consumer's position is still the start of this message: libbpf stores it after the call. */
-static int on_message(void *arg, void *data, size_t size)
+static int open_ring(struct probes *p, uint32_t bytes, char *why, size_t why_size)
 {
-	struct probes *p = arg;
+	int err = ring_open(&p->ring, bpf_map__fd(p->skel->maps.ps_ring), bytes);
 
-	p->message_fn(p->message_arg, data, size);
-	return probes_consumed(p) + BPF_RINGBUF_HDR_SZ + size < p->drain_end ? 0 : -ECANCELED;
-}
-
-/* kernel/bpf/ringbuf.c: the consumer's page at offset 0, the producer's page behind it. libbpf 1.1 keeps both private. */
-static int map_positions(struct probes *p)
-{
-	int fd = bpf_map__fd(p->skel->maps.ps_ring);
-	void *consumer, *producer;
-
-	p->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	consumer = mmap(NULL, p->page_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (consumer == MAP_FAILED)
-		return -errno;
-	p->consumer_pos = consumer;
-	producer = mmap(NULL, p->page_bytes, PROT_READ, MAP_SHARED, fd, (off_t)p->page_bytes);
-	if (producer == MAP_FAILED)
-		return -errno;
-	p->producer_pos = producer;
-	return 0;
-}
-
-static int open_ring(struct probes *p, char *why, size_t why_size)
-{
-	int err = 0;
-
-	p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.ps_ring), on_message, p, NULL);
-	if (!p->ring)
-		err = -errno;
-	if (!err)
-		err = map_positions(p);
 	if (err)
 		snprintf(why, why_size, "cannot map the ring buffer: %s", strerror(-err));
 	return err;
@@ -173,7 +136,7 @@ int probes_open(struct probes **ret, const struct probes_config *config, char *w
 	p->cpus = libbpf_num_possible_cpus();
 	err = p->cpus < 0 ? p->cpus : load(p, config, why, why_size);
 	if (!err)
-		err = open_ring(p, why, why_size);
+		err = open_ring(p, config->ring_bytes, why, why_size);
 	if (!err)
 		err = programs_attach(&p->programs, p->skel->obj, why, why_size);
 	if (err) {
@@ -189,11 +152,7 @@ void probes_close(struct probes *p)
 	if (!p)
 		return;
 	programs_detach(&p->programs);
-	if (p->consumer_pos)
-		munmap((void *)p->consumer_pos, p->page_bytes);
-	if (p->producer_pos)
-		munmap((void *)p->producer_pos, p->page_bytes);
-	ring_buffer__free(p->ring);
+	ring_close(&p->ring);
 	poolscope__destroy(p->skel);
 	cleanup_close(&p->stats_fd);
 	free(p);
@@ -206,7 +165,7 @@ bool probes_see_accept(const struct probes *p)
 
 int probes_fd(const struct probes *p)
 {
-	return ring_buffer__epoll_fd(p->ring);
+	return bpf_map__fd(p->skel->maps.ps_ring);
 }
 
 static void set_owner(struct probes *p, uint32_t owner)
@@ -518,22 +477,19 @@ int probes_parked(struct probes *p, void (*drain)(void *arg), probes_message_fn 
 
 int probes_drain(struct probes *p, probes_message_fn *fn, void *arg, struct probes_ring *ret)
 {
-	int parked = 0, consumed = 0;
+	uint64_t end = ring_produced(&p->ring);
+	int parked = 0, err;
 
-	p->message_fn = fn;
-	p->message_arg = arg;
-	p->drain_end = probes_produced(p);
 	if (__atomic_exchange_n(&p->skel->bss->ps_accepts_parked, 0, __ATOMIC_SEQ_CST))
 		parked = take_parked(p->skel->maps.ps_parked_accepts, NULL, fn, arg);
 	if (parked)
 		p->skel->bss->ps_accepts_parked = 1; /* not all of them */
 	/* before the first read: a wake-up that is asked for from here on comes again */
 	__atomic_store_n(&p->skel->bss->ps_wake_sent, 0, __ATOMIC_SEQ_CST);
-	if (probes_consumed(p) < p->drain_end)
-		consumed = ring_buffer__consume(p->ring);
-	ret->consumed = probes_consumed(p);
-	ret->produced = probes_produced(p);
-	return consumed < 0 && consumed != -ECANCELED ? consumed : parked;
+	err = ring_read(&p->ring, end, fn, arg);
+	ret->consumed = ring_consumed(&p->ring);
+	ret->produced = ring_produced(&p->ring);
+	return err ? err : parked;
 }
 
 bool probes_inventory_young(const struct probes *p)
@@ -543,12 +499,12 @@ bool probes_inventory_young(const struct probes *p)
 
 uint64_t probes_produced(const struct probes *p)
 {
-	return __atomic_load_n(p->producer_pos, __ATOMIC_ACQUIRE);
+	return ring_produced(&p->ring);
 }
 
 uint64_t probes_consumed(const struct probes *p)
 {
-	return __atomic_load_n(p->consumer_pos, __ATOMIC_ACQUIRE);
+	return ring_consumed(&p->ring);
 }
 
 static void add_counters(struct probes_counters *sum, const struct ps_counters *c)

@@ -14,6 +14,7 @@
 #include "poolscope/listing.h"
 #include "poolscope/record.h"
 #include "programs.h"
+#include "ring.h"
 
 #define PROBES_WANT_BATCH 1024
 #define PROBES_PROGRAMS_MAX PROGRAMS_MAX
@@ -41,7 +42,7 @@ struct probes_ring {
 
 struct probes;
 
-typedef void probes_message_fn(void *arg, const void *data, size_t size);
+typedef ring_message_fn probes_message_fn;
 typedef void probes_task_fn(void *arg, const struct ps_task_row *row);
 typedef void probes_process_fn(void *arg, uint32_t tgid, const struct ps_process *process);
 typedef void probes_listener_fn(void *arg, const struct ps_listener_row *row,
