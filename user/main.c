@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -282,6 +283,7 @@ static enum exit_code run(struct program *p)
 	int err;
 
 	daemon_set_requests(p->daemon, http_requests(p->http));
+	malloc_trim(0); /* loading has read the kernel's BTF several times: 5 MiB */
 	announce(p);
 	err = loop_run(p->loop);
 	if (!err)
