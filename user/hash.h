@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * SipHash (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012), for tables whose keys strangers choose.
- * 1-3 is enough where only the position in a table depends on it and is never shown.
+ * 1-3 is enough where only the position in a table depends on it and is never shown. For ids, which our kernel counts up, a
+ * tenth of that is enough.
  */
 #ifndef HASH_H
 #define HASH_H
@@ -77,9 +78,13 @@ static inline uint64_t hash_bytes(const struct hash_key *key, const void *data, 
 	return hash_sip(key, data, len, 1, 3);
 }
 
+/* Of numbers that nobody chooses: the finalizer of MurmurHash3 (Austin Appleby), with a key. */
 static inline uint64_t hash_u64(const struct hash_key *key, uint64_t value)
 {
-	return hash_sip(key, &value, sizeof(value), 1, 3);
+	value ^= key->k0;
+	value = (value ^ value >> 33) * 0xff51afd7ed558ccdULL ^ key->k1;
+	value = (value ^ value >> 33) * 0xc4ceb9fe1a85ec53ULL;
+	return value ^ value >> 33;
 }
 
 #endif
