@@ -50,6 +50,7 @@ _Static_assert(POOLS_OWNER_MAX < 1 << 20 && PS_DIRECTIONS <= 2 && PS_HEALED < 1 
 
 struct taken {
 	struct ps_record record;
+	struct pools_state fresh; /* if it is the first of its connection */
 	uint32_t hash;
 };
 
@@ -295,10 +296,12 @@ static struct entry *record_entry(struct connections *c, struct taken *t)
 	e = NULL;
 	if (r->phase == PS_PHASE_ENDED || c->stats.tracked < c->stats.limit)
 		e = entry_add(c, r->id, t->hash);
-	if (e)
-		e->shown = c->inventory;
-	else
+	if (!e) {
 		c->stats.full++;
+		return NULL;
+	}
+	e->state = t->fresh;
+	e->shown = c->inventory;
 	return e;
 }
 
@@ -327,12 +330,12 @@ static void record_account(struct connections *c, struct taken *t)
 	entry_apply(c, e, r);
 }
 
-static void record_prefetch(const struct connections *c, const struct taken *t)
+static void record_prefetch(const struct connections *c, struct taken *t)
 {
-	static const struct pools_state none;
-	const struct entry *e = entry_find(c, t->record.id, t->hash);
+	struct entry *e = entry_find(c, t->record.id, t->hash);
 
-	pools_prefetch(c->pools, e->version ? &e->state : &none, &t->record);
+	t->fresh = (struct pools_state){};
+	pools_prefetch(c->pools, e->version ? &e->state : &t->fresh, &t->record);
 }
 
 /* Leaves at most `lag` records in the pipeline. */

@@ -23,6 +23,7 @@
 struct pools {
 	struct pools_config config; /* aggregates: longest first */
 	struct series_table *table;
+	struct series *series; /* the table's array, by slot */
 	struct series nowhere; /* where an owner that is no target of ours is counted */
 	struct pools_stats stats;
 	uint16_t *names; /* by owner; NO_NAME: unknown */
@@ -57,6 +58,7 @@ int pools_open(struct pools **ret, const struct pools_config *config)
 		pools_close(p);
 		return err;
 	}
+	p->series = series_at(p->table, 0);
 	*ret = p;
 	return 0;
 }
@@ -140,7 +142,7 @@ uint64_t pools_sweep(struct pools *p)
 
 static struct series *series_of(struct pools *p, uint32_t slot)
 {
-	return slot ? series_at(p->table, slot - 1) : &p->nowhere;
+	return slot ? &p->series[slot - 1] : &p->nowhere;
 }
 
 static bool key_of(const struct pools *p, uint32_t owner, const struct ps_record *r,
@@ -171,19 +173,22 @@ static bool key_of(const struct pools *p, uint32_t owner, const struct ps_record
 	return true;
 }
 
-/* Slot + 1 of the series in which a connection of this owner is counted, in use from now on; 0: none. */
-static uint32_t slot_take(struct pools *p, uint32_t owner, const struct ps_record *r)
+/* Slot + 1 of the series in which a connection of this owner is counted, in use from now on; 0: none. `likely`: look there first. */
+static uint32_t slot_take(struct pools *p, uint32_t owner, const struct ps_record *r,
+			  uint32_t likely)
 {
+	const struct series *s = series_of(p, likely);
 	struct series_key key;
-	uint32_t slot;
+	uint32_t slot = likely - 1;
 
 	if (!key_of(p, owner, r, &key))
 		return 0;
-	if (series_get(p->table, &key, &slot)) {
+	if ((!s->labels || memcmp(&s->key, &key, sizeof(key)) != 0) &&
+	    series_get(p->table, &key, &slot)) {
 		p->stats.unaccounted++;
 		return 0;
 	}
-	series_at(p->table, slot)->states++;
+	p->series[slot].states++;
 	return slot + 1;
 }
 
@@ -193,22 +198,21 @@ static void slot_leave(struct pools *p, uint32_t slot)
 
 	if (!slot)
 		return;
-	s = series_at(p->table, slot - 1);
+	s = series_of(p, slot);
 	if (!--s->states)
 		s->idle_ns = p->now_ns;
 }
 
-void pools_prefetch(const struct pools *p, const struct pools_state *st, const struct ps_record *r)
+void pools_prefetch(const struct pools *p, struct pools_state *st, const struct ps_record *r)
 {
 	struct series_key key;
 	const struct series *s;
 
-	if (st->phase != PS_PHASE_NONE)
-		s = st->holder ? series_at(p->table, st->holder - 1) : NULL;
-	else
-		s = key_of(p, r->birth_owner, r, &key) ? series_likely(p->table, &key) : NULL;
-	if (!s)
+	if (st->phase == PS_PHASE_NONE)
+		st->holder = key_of(p, r->birth_owner, r, &key) ? series_likely(p->table, &key) : 0;
+	if (!st->holder)
 		return;
+	s = &p->series[st->holder - 1];
 	__builtin_prefetch(&s->key, 1);
 	if (r->phase < PS_PHASE_STALE)
 		__builtin_prefetch(&s->attempts, 1);
@@ -294,7 +298,7 @@ static void account_owner(struct pools *p, struct pools_state *st, const struct 
 
 	if (!owner_changes(p, st, r))
 		return;
-	st->holder = slot_take(p, r->owner, r);
+	st->holder = slot_take(p, r->owner, r, 0);
 	st->counted |= POOLS_MOVED;
 	st->counted &= (uint8_t)~POOLS_LEFT;
 	if (!(handed || r->flags & PS_HANDED) || st->counted & POOLS_OVER)
@@ -343,7 +347,7 @@ void pools_account(struct pools *p, struct pools_state *st, const struct ps_reco
 	if (st->phase == PS_PHASE_ENDED)
 		return;
 	if (st->phase == PS_PHASE_NONE)
-		st->birth = st->holder = slot_take(p, r->birth_owner, r);
+		st->birth = st->holder = slot_take(p, r->birth_owner, r, st->holder);
 	gauge_add(p, st, -1);
 	account_birth(p, st, r);
 	account_owner(p, st, r);
@@ -378,7 +382,7 @@ uint32_t pools_expire(struct pools *p, uint32_t slots)
 	for (slots = slots < count ? slots : count; slots; slots--, p->expire_next++) {
 		if (p->expire_next >= count)
 			p->expire_next = 0;
-		if (!may_drop(p, series_at(p->table, p->expire_next)))
+		if (!may_drop(p, &p->series[p->expire_next]))
 			continue;
 		series_drop(p->table, p->expire_next);
 		dropped++;
@@ -424,13 +428,13 @@ int pools_state_name(const struct pools *p, const struct pools_state *st)
 {
 	uint32_t slot = counts_at_birth(st) ? st->birth : st->holder;
 
-	return slot ? series_at(p->table, slot - 1)->key.name : -ENOENT;
+	return slot ? p->series[slot - 1].key.name : -ENOENT;
 }
 
 void pools_queued_reset(struct pools *p)
 {
 	for (uint32_t i = 0; i < series_count(p->table); i++)
-		series_at(p->table, i)->queued = 0;
+		p->series[i].queued = 0;
 }
 
 void pools_queued(struct pools *p, const struct pools_state *st)

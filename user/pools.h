@@ -44,7 +44,7 @@ enum pools_counted {
  */
 struct pools_state {
 	uint32_t birth; /* slot + 1 of the birth owner's series; 0: none */
-	uint32_t holder; /* of the present owner's */
+	uint32_t holder; /* of the present owner's; while nothing is accounted: where the birth owner's likely is */
 	uint8_t phase; /* enum ps_phase */
 	uint8_t counted; /* enum pools_counted */
 };
@@ -91,8 +91,8 @@ void pools_leave(struct pools *p, struct pools_state *state, bool birth, bool ow
 /* Index of the name under which the connection is counted now; -ENOENT: its owner is no target of ours. */
 int pools_state_name(const struct pools *p, const struct pools_state *state);
 
-/* Asks for the memory that pools_account() will touch, without waiting for it. A hint: it changes nothing. */
-void pools_prefetch(const struct pools *p, const struct pools_state *state,
+/* Asks for the memory that pools_account() will touch, without waiting for it. A hint: of a state it changes what is a guess. */
+void pools_prefetch(const struct pools *p, struct pools_state *state,
 		    const struct ps_record *record);
 
 /* The time of all that is accounted from here on. CLOCK_MONOTONIC; it must not go back. */

@@ -311,17 +311,15 @@ void series_name_drop(struct series_table *t, uint16_t name)
 	t->names[name] = (struct name){};
 }
 
-const struct series *series_likely(const struct series_table *t, const struct series_key *key)
+uint32_t series_likely(const struct series_table *t, const struct series_key *key)
 {
 	uint32_t hash = (uint32_t)hash_bytes(&t->key, key, sizeof(*key));
 
 	for (uint32_t i = hash;; i++) {
 		const struct index_slot *at = &t->index[i & t->index_mask];
 
-		if (!at->slot)
-			return NULL;
-		if (at->hash == hash)
-			return &t->series[at->slot - 1];
+		if (!at->slot || at->hash == hash)
+			return at->slot;
 	}
 }
 

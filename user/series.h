@@ -100,8 +100,8 @@ void series_name_release(const struct series_name *name); /* also NULL */
 int series_get(struct series_table *t, const struct series_key *key, uint32_t *ret_slot);
 /* Forgets a series, and makes room for another. Nobody may use the slot any more. */
 void series_drop(struct series_table *t, uint32_t slot);
-/* Which series series_get() will most likely find, without touching it; NULL: none yet. For prefetching. */
-const struct series *series_likely(const struct series_table *t, const struct series_key *key);
+/* Slot + 1 of the series that series_get() will most likely find, without touching it; 0: none yet. For prefetching. */
+uint32_t series_likely(const struct series_table *t, const struct series_key *key);
 struct series *series_at(struct series_table *t, uint32_t slot);
 
 /*
