@@ -35,7 +35,7 @@ else
 # ---- packages --------------------------------------------------------------------------------------------------------
 
 BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libmicrohttpd-dev libgnutls28-dev libcap-ng-dev libseccomp-dev zlib1g-dev libjansson-dev
-TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl systemd procps mandoc
+TEST_PACKAGES := libcmocka-dev clang-format cppcheck shellcheck binutils iproute2 curl systemd procps mandoc valgrind
 FRESH_PACKAGES := debootstrap
 FUZZ_PACKAGES := libclang-rt-14-dev
 VM_PACKAGES := qemu-system-x86 busybox-static cpio xz-utils openssl
@@ -141,6 +141,8 @@ fuzz_programs := $(fuzz_sources:%.c=build/fuzz/%)
 bench_programs := $(bench_sources:%.c=build/%)
 model_sources := $(wildcard tests/model/*.c)
 demo := $(if $(wildcard contrib/demo/demo.c),build/demo)
+cost_sources := $(wildcard tests/cost/*.c)
+cost_programs := $(cost_sources:%.c=build/%)
 
 .PHONY: all
 all: build/poolscoped build/poolscope ## build both programs (the default)
@@ -230,7 +232,7 @@ build/fuzz/tests/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libpoolscope.a
 	$(call quiet,LD,$@)$(CLANG) $(fuzz_cflags) -fsanitize=fuzzer -pie -Wl,--as-needed -o $@ $^ $(libs)
 
 objects := $(patsubst %.c,%.o,$(modules) user/main.c $(client_modules) client/main.c $(test_sources) $(bench_sources) $(test_lib_sources) $(model_sources) \
-	$(fuzz_sources) tests/fuzz/replay.c)
+	$(cost_sources) $(fuzz_sources) tests/fuzz/replay.c)
 .SECONDARY: $(objects:%=build/%) $(objects:%=build/asan/%) $(objects:%=build/fuzz/%)
 -include $(objects:%.o=build/%.d) $(objects:%.o=build/asan/%.d) $(objects:%.o=build/fuzz/%.d) build/contrib/demo/demo.d build/poolscope.bpf.d
 
@@ -253,7 +255,7 @@ run: need-root build/poolscoped $(demo) tracefs ## run it: PID=1234 attaches to 
 		bash contrib/demo/run.sh
 
 .PHONY: test unit lint ext
-test: deps-test build/poolscoped build/poolscope $(test_programs) $(replay_programs) $(demo) tracefs $(if $(root),ext) ## everything that can run here; LANES="unit lint"
+test: deps-test build/poolscoped build/poolscope $(test_programs) $(replay_programs) $(cost_programs) $(demo) tracefs $(if $(root),ext) ## everything that can run here; LANES="unit lint"
 	@tests/run $(LANES:%=--lane %)
 
 unit: $(unit_programs) ## the unit tests alone, quick, without root
@@ -264,6 +266,10 @@ lint: deps-test build/poolscoped build/poolscope ## style, include graph, static
 
 ext: deps-test ## servers for the tests, unpacked into build/ext and not installed
 	@tests/ext build/ext
+
+.PHONY: instructions
+instructions: deps-test $(cost_programs) ## instructions per record and per line, as docs/performance.md keeps them
+	@tests/cost/count
 
 .PHONY: test-vm verify-report
 test-vm: deps-vm build/poolscoped build/poolscope $(guest_programs) ## kernel tests and scenarios on other kernels, in guests: KERNELS=6.12
