@@ -127,9 +127,9 @@ lanes := unit kernel scenario real vm
 modules := $(filter-out user/main.c,$(wildcard user/*.c))
 client_modules := $(filter-out client/main.c,$(wildcard client/*.c))
 test_sources := $(foreach lane,$(lanes),$(wildcard tests/$(lane)/test_*.c))
-bench_sources := $(wildcard tests/bench/bench_*.c)
+bench_sources := $(wildcard tests/bench/*.c)
 test_lib_sources := $(wildcard tests/lib/*.c) \
-	$(filter-out $(test_sources) $(bench_sources),$(foreach dir,$(lanes) bench,$(wildcard tests/$(dir)/*.c)))
+	$(filter-out $(test_sources),$(foreach dir,$(lanes),$(wildcard tests/$(dir)/*.c)))
 unit_tests := $(filter tests/unit/%,$(test_sources))
 
 test_programs := $(test_sources:%.c=build/%) $(unit_tests:%.c=build/asan/%)
@@ -138,7 +138,7 @@ guest_programs := $(patsubst %.c,build/%,$(filter tests/kernel/% tests/scenario/
 fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
 replay_programs := $(fuzz_sources:%.c=build/asan/%)
 fuzz_programs := $(fuzz_sources:%.c=build/fuzz/%)
-bench_programs := $(bench_sources:%.c=build/%)
+bench_objects := $(bench_sources:%.c=build/%.o)
 model_sources := $(wildcard tests/model/*.c)
 demo := $(if $(wildcard contrib/demo/demo.c),build/demo)
 cost_sources := $(wildcard tests/cost/*.c)
@@ -222,6 +222,9 @@ build/model: $(model_sources:%.c=build/%.o)
 build/tests/%: build/tests/%.o build/libtest.a build/libclient.a build/libpoolscope.a
 	$(call quiet,LD,$@)$(link) -lcmocka $(libs) $(LDLIBS)
 
+build/tests/bench/bench: $(bench_objects) build/libtest.a build/libclient.a build/libpoolscope.a
+	$(call quiet,LD,$@)$(link) -lcmocka $(libs) $(LDLIBS)
+
 build/asan/tests/%: build/asan/tests/%.o build/asan/libtest.a build/asan/libclient.a build/asan/libpoolscope.a
 	$(call quiet,LD,$@)$(link) $(sanitize) -lcmocka $(libs) $(LDLIBS)
 
@@ -295,9 +298,12 @@ test-fresh: need-root deps-fresh ## both README commands on the last commit in a
 model: build/model ## all interleavings of the delivery protocol's model (a minute, 500 MB)
 	@build/model
 
-.PHONY: bench
-bench: need-root deps-test build/poolscoped $(bench_programs) tracefs ## what it costs (root)
-	@if [ -x tests/bench/run ]; then tests/bench/run; else for b in $(bench_programs); do $$b || exit; done; fi
+.PHONY: bench bench-quick
+bench: need-root deps-test build/poolscoped build/poolscope build/revision build/tests/bench/bench tracefs ext ## what it costs, beside others: build/bench/report.md (root, ten minutes)
+	@build/tests/bench/bench
+
+bench-quick: need-root deps-test build/poolscoped build/poolscope build/revision build/tests/bench/bench tracefs ext ## ... less of it, and less exactly (45 s)
+	@build/tests/bench/bench --quick
 
 # install -D makes missing directories, and leaves alone those that are there.
 destination = "$$DESTDIR$${file\#\#*:}"

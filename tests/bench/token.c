@@ -2,18 +2,22 @@
 /*
  * Whether the time of auth_accepts() tells how much of a token a guess has right. Guesses of one length that share more or less
  * with a token are timed in turn, in an order drawn anew each round, all from the same memory. In each round a guess is compared
- * with one of its length that has nothing right. Shown are the median of these differences, its confidence interval from order
- * statistics, which assumes nothing of how times are distributed, and, since others show it, Welch's t of the times without
- * their slowest tenth. The verdict is by the interval: wholly within what does not matter, wholly beyond, or unclear, as on a busy
- * machine. The same is done with a reader that uses strcmp(): if no guess is told apart then, the method is blind.
+ * with one of its length that has nothing right. The verdict is by the confidence interval of the median of these differences, from
+ * order statistics, which assumes nothing of how times are distributed: wholly within what does not matter, wholly beyond, or unclear,
+ * as on a busy machine. The same is done with a reader that uses strcmp(): if no guess is told apart then, the method is blind.
  */
+#include "token.h"
+
 #include <math.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "auth.h"
+#include "check.h"
+#include "figures.h"
+#include "sample.h"
 #include "util.h"
 
 #define TOKENS 2
@@ -21,14 +25,13 @@
 #define HALF (LENGTH / 2)
 #define CALLS 32 /* per measurement: the clock's grain is a nanosecond at best */
 #define ROUNDS 20000
+#define ROUNDS_QUICK 4000
 /* Of a normal distribution: 99.99 % lie within. There are six comparisons. */
 #define QUANTILE 3.89
 /* Part of the whole time: about a nanosecond, in which three of the 64 words of a token are compared. */
 #define MATTERS 0.01
 
 enum verdict { SAME, TOLD_APART, UNCLEAR, VERDICTS };
-
-static const char *const verdict_text[] = {"the same", "told apart", "unclear"};
 
 typedef bool (*accepts_fn)(const void *set, const char *header);
 
@@ -99,10 +102,7 @@ static struct auth *make_auth(const struct set *s)
 		memcpy(text + i * (LENGTH + 1), s->tokens[i], LENGTH);
 		text[i * (LENGTH + 1) + LENGTH] = '\n';
 	}
-	if (auth_parse(&a, "tokens", text, sizeof(text), why, sizeof(why))) {
-		fprintf(stderr, "%s\n", why);
-		exit(1);
-	}
+	assert_int_equal(auth_parse(&a, "tokens", text, sizeof(text), why, sizeof(why)), 0);
 	return a;
 }
 
@@ -131,74 +131,19 @@ static uint64_t measure(accepts_fn accepts, const void *set, const char *header)
 	return start;
 }
 
-static void shuffle(size_t order[GUESSES])
-{
-	for (size_t i = 0; i < GUESSES; i++)
-		order[i] = i;
-	for (size_t i = GUESSES - 1; i > 0; i--) {
-		size_t j = next_random() % (i + 1), other = order[j];
-
-		order[j] = order[i];
-		order[i] = other;
-	}
-}
-
 static void run_rounds(accepts_fn accepts, const void *set, char headers[GUESSES][LENGTH + 8],
-		       double times[GUESSES][ROUNDS])
+		       unsigned int rounds, double times[GUESSES][ROUNDS])
 {
 	static char header[LENGTH + 8]; /* one for all: their own ones lie in different cache sets */
-	size_t order[GUESSES];
+	unsigned int order[GUESSES];
 
-	for (int round = 0; round < ROUNDS; round++) {
-		shuffle(order);
+	for (unsigned int round = 0; round < rounds; round++) {
+		sample_shuffle(order, GUESSES);
 		for (size_t i = 0; i < GUESSES; i++) {
 			memcpy(header, headers[order[i]], sizeof(header));
 			times[order[i]][round] = (double)measure(accepts, set, header) / CALLS;
 		}
 	}
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-struct sample {
-	double sorted[ROUNDS];
-};
-
-static double median(const struct sample *s)
-{
-	return (s->sorted[(ROUNDS - 1) / 2] + s->sorted[ROUNDS / 2]) / 2;
-}
-
-static void sample_sort(struct sample *s)
-{
-	qsort(s->sorted, ROUNDS, sizeof(s->sorted[0]), by_value);
-}
-
-static void mean_and_variance(const struct sample *s, size_t n, double *ret_mean, double *ret_var)
-{
-	double sum = 0, squares = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += s->sorted[i];
-	for (size_t i = 0; i < n; i++)
-		squares += (s->sorted[i] - sum / (double)n) * (s->sorted[i] - sum / (double)n);
-	*ret_mean = sum / (double)n;
-	*ret_var = squares / (double)(n - 1);
-}
-
-static double welch_t(const struct sample *a, const struct sample *b)
-{
-	size_t n = ROUNDS - ROUNDS / 10;
-	double mean_a, var_a, mean_b, var_b;
-
-	mean_and_variance(a, n, &mean_a, &var_a);
-	mean_and_variance(b, n, &mean_b, &var_b);
-	return (mean_a - mean_b) / sqrt((var_a + var_b) / (double)n);
 }
 
 static enum verdict judge(double low, double high, double bar)
@@ -208,51 +153,56 @@ static enum verdict judge(double low, double high, double bar)
 	return low >= -bar && high <= bar ? SAME : UNCLEAR;
 }
 
-/* Prints a row, and judges it. */
-static enum verdict compare(double times[GUESSES][ROUNDS], const struct guess *g)
+/* Judges a guess. *worst becomes its difference if that is the greatest so far. */
+static enum verdict compare(double times[GUESSES][ROUNDS], unsigned int rounds,
+			    const struct guess *g, struct figure *worst)
 {
-	static struct sample own, reference, differences;
-	const double *mine = times[g - guesses], *theirs = times[g->reference];
-	size_t margin = (size_t)ceil(QUANTILE * sqrt(ROUNDS) / 2);
-	double low, high;
-	enum verdict v;
+	static double differences[ROUNDS], reference[ROUNDS];
+	const double *mine = times[g - guesses];
+	double margin = QUANTILE / sqrt(rounds) / 2, low, high;
+	struct figure f = *worst;
 
-	memcpy(own.sorted, mine, sizeof(own.sorted));
-	memcpy(reference.sorted, theirs, sizeof(reference.sorted));
-	for (int i = 0; i < ROUNDS; i++)
-		differences.sorted[i] = mine[i] - theirs[i];
-	sample_sort(&own);
-	sample_sort(&reference);
-	sample_sort(&differences);
-	low = differences.sorted[ROUNDS / 2 - margin];
-	high = differences.sorted[ROUNDS / 2 + margin];
-	v = judge(low, high, MATTERS * median(&reference));
-	printf("  %-30s %9.2f ns  %+8.3f ns [%+8.3f, %+8.3f]  t %+8.1f  %s\n", g->name,
-	       median(&own), median(&differences), low, high, welch_t(&own, &reference),
-	       verdict_text[v]);
-	return v;
+	memcpy(reference, times[g->reference], rounds * sizeof(reference[0]));
+	for (unsigned int i = 0; i < rounds; i++)
+		differences[i] = mine[i] - reference[i];
+	sample_figure(differences, rounds, &f);
+	if (worst->count == 0 || fabs(f.median) > fabs(worst->median))
+		*worst = f;
+	low = sample_quantile(differences, rounds, 0.5 - margin);
+	high = sample_quantile(differences, rounds, 0.5 + margin);
+	return judge(low, high, MATTERS * sample_quantile(reference, rounds, 0.5));
 }
 
 /* Counts the verdicts. */
-static void bench(const char *name, accepts_fn accepts, const void *set,
-		  char headers[GUESSES][LENGTH + 8], int ret_count[VERDICTS])
+static void compare_all(accepts_fn accepts, const void *set, char headers[GUESSES][LENGTH + 8],
+			unsigned int rounds, int ret_count[VERDICTS], struct figure *worst)
 {
 	static double times[GUESSES][ROUNDS];
 
-	printf("%s\n  %-30s %12s  %11s [99.99 %% interval]\n", name, "", "median", "difference");
-	run_rounds(accepts, set, headers, times);
+	run_rounds(accepts, set, headers, rounds, times);
 	for (size_t i = 0; i < GUESSES; i++) {
 		if (guesses[i].reference != (int)i)
-			ret_count[compare(times, &guesses[i])]++;
+			ret_count[compare(times, rounds, &guesses[i], worst)]++;
 	}
 }
 
-int main(void)
+void token_measure(bool quick)
 {
 	static char headers[GUESSES][LENGTH + 8];
 	static struct set set;
 	struct auth *auth;
 	int ours[VERDICTS] = {}, control[VERDICTS] = {};
+	unsigned int rounds = quick ? ROUNDS_QUICK : ROUNDS;
+	struct figure
+		unused = {},
+		f = {
+			.section = "Engine",
+			.name = "token check: greatest difference between guesses",
+			.unit = "ns",
+			.how = "auth_accepts() with 2 tokens of 512 bytes: difference in time between guesses that "
+			       "share more or less with a token, the guess with the greatest one. None may be told "
+			       "apart with 99.99 % confidence, and strcmp() in its place must be",
+		};
 
 	make_tokens(&set);
 	auth = make_auth(&set);
@@ -260,18 +210,15 @@ int main(void)
 		bool right = guesses[i].shared == LENGTH;
 
 		make_header(&set, &guesses[i], headers[i]);
-		if (auth_accepts(auth, headers[i]) != right ||
-		    accepts_by_strcmp(&set, headers[i]) != right) {
-			fprintf(stderr, "%s: wrongly judged\n", guesses[i].name);
-			return 1;
-		}
+		assert_int_equal(auth_accepts(auth, headers[i]), right);
+		assert_int_equal(accepts_by_strcmp(&set, headers[i]), right);
 	}
-	bench("auth_accepts(), 2 tokens of 512 bytes", accepts_in_constant_time, auth, headers,
-	      ours);
-	bench("control: strcmp()", accepts_by_strcmp, &set, headers, control);
+	compare_all(accepts_in_constant_time, auth, headers, rounds, ours, &f);
+	compare_all(accepts_by_strcmp, &set, headers, rounds, control, &unused);
 	auth_free(auth);
-	printf("auth_accepts(): %d of %zu guesses told apart, %d unclear; control: %d told apart%s\n",
-	       ours[TOLD_APART], GUESSES - 2, ours[UNCLEAR], control[TOLD_APART],
-	       control[TOLD_APART] ? "" : ": the method is blind");
-	return ours[TOLD_APART] || ours[UNCLEAR] || !control[TOLD_APART] ? 1 : 0;
+	snprintf(f.note, sizeof(f.note),
+		 "%s: of %zu guesses %d told apart, %d unclear; strcmp(): %d told apart",
+		 ours[TOLD_APART] || ours[UNCLEAR] || !control[TOLD_APART] ? "NOT MET" : "met",
+		 GUESSES - 2, ours[TOLD_APART], ours[UNCLEAR], control[TOLD_APART]);
+	figures_add(&f);
 }
