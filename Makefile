@@ -127,7 +127,7 @@ lanes := unit kernel scenario real vm
 modules := $(filter-out user/main.c,$(wildcard user/*.c))
 client_modules := $(filter-out client/main.c,$(wildcard client/*.c))
 test_sources := $(foreach lane,$(lanes),$(wildcard tests/$(lane)/test_*.c))
-bench_sources := $(wildcard tests/bench/*.c)
+bench_sources := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 test_lib_sources := $(wildcard tests/lib/*.c) \
 	$(filter-out $(test_sources),$(foreach dir,$(lanes),$(wildcard tests/$(dir)/*.c)))
 unit_tests := $(filter tests/unit/%,$(test_sources))
@@ -159,6 +159,13 @@ build/poolscope.skel.h: build/poolscope.bpf.o
 	$(call quiet,SKEL,$@)$(BPFTOOL) gen skeleton $< name poolscope > $@
 
 build/user/probes.o build/asan/user/probes.o build/fuzz/user/probes.o: build/poolscope.skel.h
+
+# Of the benchmark.
+build/tests/bench/storage.skel.h: tests/bench/storage.bpf.c bpf/kernel.h Makefile | deps-build
+	@mkdir -p $(@D)
+	$(call quiet,BPF,$<)$(CLANG) $(bpf_cflags) -c -o $(@D)/storage.bpf.o $<
+	@$(BPFTOOL) gen skeleton $(@D)/storage.bpf.o name storage > $@
+build/tests/bench/storage.o: build/tests/bench/storage.skel.h
 
 # ---- the user half ---------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@
 #include "figures.h"
 #include "poolscoped.h"
 #include "ratios.h"
+#include "storage.h"
 
 #define DIRECTORY "build/bench"
 #define REPORT DIRECTORY "/report.md"
@@ -34,6 +35,7 @@ static const struct part {
 	{"traced program", ratios_measure},
 	{"daemon", daemon_measure},
 	{"engine", engine_measure},
+	{"storage", storage_measure},
 };
 
 /* The first line of `path` that begins so, from behind the colon; "unknown". */
