@@ -117,7 +117,7 @@ installed := \
 	644:docs/man/poolscoped.8:$(MANDIR)/man8/poolscoped.8 \
 	644:docs/man/poolscope.1:$(MANDIR)/man1/poolscope.1 \
 	$(foreach program,poolscoped poolscope,644:contrib/completion/poolscope.bash:$(COMPLETIONDIR)/$(program)) \
-	$(foreach file,LICENSE CHANGELOG.md contrib/remote.conf $(wildcard docs/*.md docs/*.json),644:$(file):$(DOCDIR)/$(file))
+	$(foreach file,LICENSE CHANGELOG.md contrib/remote.conf $(wildcard docs/*.md docs/*.json docs/*.svg),644:$(file):$(DOCDIR)/$(file))
 # Its texts that name another installed file.
 installed_naming := $(filter %.service %.1 %.8 %.conf,$(installed))
 
