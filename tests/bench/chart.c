@@ -107,6 +107,7 @@ int chart_write(const char *path, const char *title, const char *part, const cha
 
 	if (!f)
 		return -errno;
+	fprintf(f, "<!-- SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only -->\n");
 	fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\">\n", WIDTH,
 		bottom + 50);
 	fprintf(f, "<title>%s</title>\n%s", title, style);
