@@ -43,6 +43,7 @@ struct daemon {
 	struct listing_source listing;
 	struct metadata_source metadata;
 	uint64_t now_ns; /* of the drain under way, or of the last one */
+	uint64_t unread_ns; /* when it was last said that a drain failed */
 	uint64_t last_second_ns; /* of daemon_tick(): what is done once a second */
 	uint64_t wrongs; /* see report_wrongs() */
 	uint64_t lost; /* see report_losses() */
@@ -67,7 +68,10 @@ void daemon_drain(void *daemon)
 	pools_clock(d->pools, d->now_ns);
 	err = probes_drain(d->probes, on_message, d, &ring);
 	if (err) {
-		log_error("cannot read the ring buffer: %s", strerror(-err));
+		if (d->now_ns - d->unread_ns >= NSEC_PER_SEC) {
+			log_error("cannot read the ring buffer: %s", strerror(-err));
+			d->unread_ns = d->now_ns;
+		}
 		return;
 	}
 	recording_drained(d->recording, ring.consumed, ring.produced);

@@ -15,7 +15,8 @@ typedef void ring_message_fn(void *arg, const void *data, size_t size);
 struct ring {
 	uint64_t *consumer;
 	const uint64_t *producer;
-	const uint8_t *window; /* what is mapped of the data */
+	const uint8_t
+		*window; /* what is mapped of the data; NULL: nothing, since the kernel refused */
 	uint64_t window_at; /* its offset in the data */
 	uint32_t bytes, window_bytes;
 	unsigned int calm_reads; /* in a row */

@@ -3,9 +3,11 @@
 #include "check.h"
 
 #include <linux/bpf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ring.h"
@@ -138,6 +140,37 @@ static void what_was_mapped_for_a_full_ring_goes_when_it_is_calm(void **state)
 	assert_int_equal(w->seen, w->messages);
 }
 
+static void a_window_that_may_not_grow_serves_as_it_is(void **state)
+{
+	struct writer *w = *state;
+	struct rlimit before, tight;
+	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long pages;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	getrlimit(RLIMIT_AS, &before);
+	tight = before;
+	tight.rlim_cur = pages * w->page + WINDOW_BYTES;
+	write_messages(w, RING_BYTES / SLOT);
+	assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+	read_all(w);
+	assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+	assert_int_equal(w->seen, w->messages);
+	assert_int_equal(w->ring.window_bytes, WINDOW_BYTES);
+}
+
+static void the_window_is_no_larger_than_needed(void **state)
+{
+	struct writer *w = *state;
+
+	write_messages(w, WINDOW_BYTES / SLOT + 2);
+	read_all(w);
+	assert_int_equal(w->ring.window_bytes, 2 * WINDOW_BYTES);
+	assert_int_equal(w->seen, w->messages);
+}
+
 static void a_slot_that_is_not_filled_stops_the_reader(void **state)
 {
 	struct writer *w = *state;
@@ -187,6 +220,8 @@ int main(void)
 		TEST(every_message_is_read_once_and_in_order),
 		TEST(a_full_ring_is_read_in_one_go),
 		TEST(what_was_mapped_for_a_full_ring_goes_when_it_is_calm),
+		TEST(a_window_that_may_not_grow_serves_as_it_is),
+		TEST(the_window_is_no_larger_than_needed),
 		TEST(a_slot_that_is_not_filled_stops_the_reader),
 		TEST(a_discarded_one_is_passed_over),
 		TEST(what_came_later_is_left),
