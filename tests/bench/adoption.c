@@ -28,6 +28,7 @@ static void add(struct values *cpu_ms, struct values *wall_ms)
 	};
 	struct figure wall = {
 		.name = "adoption of 10,000 connections, wall",
+		.bar = 50,
 		.unit = "ms",
 		.how = "from the start of the program poolscope attach to its end; grace periods of the kernel are waited for",
 	};

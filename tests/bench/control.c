@@ -15,6 +15,23 @@
 #define CLIENT_MS 20000
 #define ARGV_MAX 8
 
+static const struct control *running;
+
+/* Everything else dies with us. */
+static void on_signal(int number)
+{
+	unlink(running->socket);
+	rmdir(running->directory);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void catch_signals(void (*handler)(int))
+{
+	signal(SIGINT, handler);
+	signal(SIGTERM, handler);
+}
+
 void control_start(struct control *c, const char *const argv[])
 {
 	const char *all[ARGV_MAX] = {"--peers.max=10000", "--series.max=10000"};
@@ -24,6 +41,8 @@ void control_start(struct control *c, const char *const argv[])
 	*c = (struct control){.directory = "/tmp/poolscope-bench.XXXXXX"};
 	assert_non_null(mkdtemp(c->directory));
 	snprintf(c->socket, sizeof(c->socket), "%s/sock", c->directory);
+	running = c;
+	catch_signals(on_signal);
 	snprintf(flag, sizeof(flag), "--control.socket=%s", c->socket);
 	actor_start(&c->idle, 0);
 	snprintf(pid, sizeof(pid), "--pid=%d=idle", c->idle.pid);
@@ -73,4 +92,5 @@ void control_stop(struct control *c)
 	actor_end(&c->idle, SIGKILL);
 	unlink(c->socket);
 	rmdir(c->directory);
+	catch_signals(SIG_DFL);
 }

@@ -5,6 +5,7 @@
  *
  *   bench [--quick] [--seed=N]
  */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ static const struct part {
 	{"engine", engine_measure},
 	{"storage", storage_measure},
 };
+#define PARTS (sizeof(parts) / sizeof(parts[0]))
 
 /* The first line of `path` that begins so, from behind the colon; "unknown". */
 static void line_of(const char *path, const char *beginning, char text[128])
@@ -91,12 +93,25 @@ static void print_head(FILE *to, bool quick, unsigned int seed)
 	fprintf(to, "- Accept probe: %s\n", accept_probe());
 }
 
-static void report(bool quick, unsigned int seed)
+static FILE *open_report(void)
 {
 	FILE *f = fopen(REPORT, "we");
 
-	assert_non_null(f);
+	if (!f) {
+		fprintf(stderr, "bench: %s cannot be written: %s\n", REPORT, strerror(errno));
+		exit(1);
+	}
+	return f;
+}
+
+/* After each part: an interrupted run leaves what it has. */
+static void report(bool quick, unsigned int seed, size_t parts_done)
+{
+	FILE *f = open_report();
+
 	print_head(f, quick, seed);
+	if (parts_done < PARTS)
+		fprintf(f, "- **Not ended**: %zu of %zu parts\n", parts_done, PARTS);
 	figures_print(f, true);
 	fprintf(f,
 		"\nThe same again: `sudo make %s`, or `sudo build/tests/bench/bench%s --seed=%u` in the order of this run.\n"
@@ -118,6 +133,17 @@ static void prepare(void)
 	signal(SIGPIPE, SIG_IGN);
 	mkdir("build", 0777);
 	mkdir(DIRECTORY, 0777);
+	fclose(open_report());
+	if (geteuid() != 0) {
+		fprintf(stderr, "bench: it attaches BPF programs, and so needs root\n");
+		exit(1);
+	}
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: bench [--quick] [--seed=N]\n");
+	return 2;
 }
 
 int main(int argc, char **argv)
@@ -129,18 +155,21 @@ int main(int argc, char **argv)
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == '?')
-			return 2;
+		if (option == '?' ||
+		    (option == 's' && (!*optarg || optarg[strspn(optarg, "0123456789")])))
+			return usage();
 		quick = quick || option == 'q';
 		if (option == 's')
 			seed = (unsigned int)strtoul(optarg, NULL, 10);
 	}
+	if (optind < argc)
+		return usage();
 	prepare();
 	srandom(seed);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+	for (size_t i = 0; i < PARTS; i++) {
 		fprintf(stderr, "== %s\n", parts[i].name);
 		whole = parts[i].measure(quick) == 0 && whole;
-		report(quick, seed);
+		report(quick, seed, i + 1);
 	}
 	print_head(stdout, quick, seed);
 	figures_print(stdout, false);
