@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "exposition_check.h"
+#include "meter.h"
 #include "scene.h"
 
 #define RECORD "build/bench/record"
@@ -220,8 +221,8 @@ uint64_t condition_cpu_ns(const struct setting *s)
 	if (s->daemon.process.pid || s->tool.pid)
 		pause_ms(SETTLE_MS);
 	if (s->daemon.process.pid)
-		return workload_process_cpu_ns(s->daemon.process.pid);
-	return s->tool.pid ? workload_process_cpu_ns(s->tool.pid) : 0;
+		return (uint64_t)meter_cpu_ns(s->daemon.process.pid);
+	return s->tool.pid ? (uint64_t)meter_cpu_ns(s->tool.pid) : 0;
 }
 
 static long stop_daemon(struct setting *s)

@@ -32,23 +32,18 @@ static void watch(struct poolscoped *d, const struct churn *churn, const char *f
 	char pid[32];
 
 	snprintf(pid, sizeof(pid), "--pid=%d=churn", churn->actor.pid);
-	if (poolscoped_start(d, (const char *[]){pid, flag, NULL})) {
-		poolscoped_print_log(d);
-		fail_msg("poolscoped does not start");
-	}
+	poolscoped_must_start(d, (const char *[]){pid, flag, NULL});
 }
 
-static double sum_of(const char *text, const char *name)
+/* Of what matches the filter, summed up. */
+static double difference(const char *before, const char *after, const char *name,
+			 const char *filter)
 {
-	double sum;
+	double first, last;
 
-	exposition_sum(text, name, "", &sum);
-	return sum;
-}
-
-static double difference(const char *before, const char *after, const char *name)
-{
-	return sum_of(after, name) - sum_of(before, name);
+	exposition_sum(before, name, filter, &first);
+	exposition_sum(after, name, filter, &last);
+	return last - first;
 }
 
 /* ---- the daemon ---- */
@@ -98,10 +93,11 @@ static void daemon_cpu(struct churn *churn, bool quick)
 	snprintf(
 		note, sizeof(note),
 		"%.2f messages per connection; ring refused %.0f, runs skipped %.0f, inventories %.0f",
-		difference(before, after, "poolscope_events_total") / rounds / connections(quick),
-		difference(before, after, "poolscope_events_refused_total"),
-		difference(before, after, "poolscope_probe_missed_total"),
-		difference(before, after, "poolscope_reconcile_total"));
+		difference(before, after, "poolscope_events_total", "") / rounds /
+			connections(quick),
+		difference(before, after, "poolscope_events_refused_total", ""),
+		difference(before, after, "poolscope_probe_missed_total", ""),
+		difference(before, after, "poolscope_reconcile_total", ""));
 	add_cpu(&ns, note);
 	free(before);
 	free(after);
@@ -112,14 +108,6 @@ static void daemon_cpu(struct churn *churn, bool quick)
 
 /* The names of figures, which the report keeps. */
 static char names[PROGRAMS_MAX][2][96];
-
-static double value_of(const char *text, const char *name, const char *filter)
-{
-	double sum;
-
-	exposition_sum(text, name, filter, &sum);
-	return sum;
-}
 
 static void add_program(const char *program, int number, double runs, double ns)
 {
@@ -155,10 +143,8 @@ static void add_programs(const char *before, const char *after, int count)
 			continue;
 		snprintf(filter, sizeof(filter), "program=%s",
 			 exposition_label_value(&sample, "program"));
-		runs = (sample.value - value_of(before, RUNS_TOTAL, filter)) / count;
-		ns = (value_of(after, SECONDS_TOTAL, filter) -
-		      value_of(before, SECONDS_TOTAL, filter)) *
-		     1e9 / count;
+		runs = difference(before, after, RUNS_TOTAL, filter) / count;
+		ns = difference(before, after, SECONDS_TOTAL, filter) * 1e9 / count;
 		total += ns;
 		if (runs < 0.01)
 			continue;

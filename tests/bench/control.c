@@ -52,10 +52,7 @@ void control_start(struct control *c, const char *const argv[])
 		assert_true(n < ARGV_MAX - 1);
 		all[n++] = *argv;
 	}
-	if (poolscoped_start(&c->poolscoped, all)) {
-		poolscoped_print_log(&c->poolscoped);
-		fail_msg("poolscoped does not start");
-	}
+	poolscoped_must_start(&c->poolscoped, all);
 }
 
 static void ask(struct control *c, const char *command, const char *what)

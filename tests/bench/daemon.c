@@ -20,12 +20,7 @@ void daemon_add(struct figure f, struct values *v)
 {
 	if (!f.section)
 		f.section = "Daemon";
-	f.count = v->count;
-	if (v->count) {
-		f.median = sample_quantile(v->at, v->count, 0.5);
-		f.lower = sample_quantile(v->at, v->count, 0.25);
-		f.upper = sample_quantile(v->at, v->count, 0.75);
-	}
+	sample_figure(v->at, v->count, &f);
 	figures_add(&f);
 }
 

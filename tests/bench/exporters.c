@@ -88,7 +88,8 @@ static void start_python(struct exporters *e, const char *directory)
 	int ends[2];
 
 	if (!library) {
-		e->missing[EXPORTERS_PYTHON] = "python3-prometheus-client is not in build/ext";
+		e->missing[EXPORTERS_PYTHON] =
+			"python3-prometheus-client is not unpacked (make ext)";
 		return;
 	}
 	snprintf(path, sizeof(path), "PYTHONPATH=%s", library);
@@ -116,7 +117,7 @@ static void start_node(struct exporters *e, enum exporters_peer peer, const char
 				    NULL};
 
 	if (!program) {
-		e->missing[peer] = "prometheus-node-exporter is not in build/ext";
+		e->missing[peer] = "prometheus-node-exporter is not unpacked (make ext)";
 		return;
 	}
 	e->ports[peer] = process_free_port();

@@ -55,10 +55,7 @@ static double watched_storm(struct churn *churn, const struct crowd crowds[LEVEL
 		snprintf(held[i], sizeof(held[i]), "--pid=%d=crowd", crowds[i].root.pid);
 		argv[2 + i] = held[i];
 	}
-	if (poolscoped_start(&d, argv)) {
-		poolscoped_print_log(&d);
-		fail_msg("poolscoped does not start");
-	}
+	poolscoped_must_start(&d, argv);
 	pause_ms(SETTLE_MS);
 	before = meter_cpu_ns(d.process.pid);
 	ns = storm(churn);

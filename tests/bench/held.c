@@ -4,12 +4,10 @@
  * open before anybody looks, and are adopted and let go several times: the same sockets with and without their records.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "control.h"
 #include "crowd.h"
 #include "daemon.h"
-#include "exposition_check.h"
 #include "fetch.h"
 #include "meter.h"
 #include "scene.h"
@@ -68,12 +66,7 @@ static double peak_of_scrape(const struct poolscoped *d)
 
 static double inventories(const struct poolscoped *d)
 {
-	char *text = poolscoped_scrape(d);
-	double sum;
-
-	exposition_sum(text, "poolscope_reconcile_total", "", &sum);
-	free(text);
-	return sum;
+	return poolscoped_sum(d, "poolscope_reconcile_total", "");
 }
 
 /* A daemon of the usual size that has nothing to do but its inventories. */
@@ -86,10 +79,7 @@ static void measure_idle(const struct crowd *crowd)
 	char pid[32];
 
 	snprintf(pid, sizeof(pid), "--pid=%d=crowd", crowd->root.pid);
-	if (poolscoped_start(&d, (const char *[]){pid, "--reconcile-interval=2s", NULL})) {
-		poolscoped_print_log(&d);
-		fail_msg("poolscoped does not start");
-	}
+	poolscoped_must_start(&d, (const char *[]){pid, "--reconcile-interval=2s", NULL});
 	pause_ms(SETTLE_MS);
 	before = inventories(&d);
 	cpu = meter_cpu_ns(d.process.pid);

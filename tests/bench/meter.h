@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-/* CPU time of a process of one thread, user and system, in ns. Exact while it sleeps. */
+/* CPU time of a process, all its threads, user and system, in ns. It must be there. */
 double meter_cpu_ns(pid_t pid);
 
 /* A line of /proc/PID/status that is in kB ("VmRSS"), in MiB. */

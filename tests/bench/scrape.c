@@ -60,11 +60,8 @@ static void measure_both(int series, const char *plain, const char *gzip, int sc
 
 	crowd_start(&crowd, holders, series / 2 / holders);
 	snprintf(pid, sizeof(pid), "--pid=%d=crowd", crowd.root.pid);
-	if (poolscoped_start(&d, (const char *[]){pid, "--peers.max=10000", "--series.max=10000",
-						  NULL})) {
-		poolscoped_print_log(&d);
-		fail_msg("poolscoped does not start");
-	}
+	poolscoped_must_start(&d, (const char *[]){pid, "--peers.max=10000", "--series.max=10000",
+						   NULL});
 	crowd_grow(&crowd, series);
 	pause_ms(SETTLE_MS);
 	measure(&d, plain, scrapes, false);

@@ -21,10 +21,7 @@ static void start(struct poolscoped *d, const struct actor *target)
 	char pid[32];
 
 	snprintf(pid, sizeof(pid), "--pid=%d=idle", target->pid);
-	if (poolscoped_start(d, (const char *[]){pid, NULL})) {
-		poolscoped_print_log(d);
-		fail_msg("poolscoped does not start");
-	}
+	poolscoped_must_start(d, (const char *[]){pid, NULL});
 }
 
 static void add_memory(const struct poolscoped *d)

@@ -12,15 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crowd.h"
 #include "figures.h"
 #include "sample.h"
-#include "scene.h"
 #include "tests/bench/storage.skel.h"
 
 #define ROUNDS 11
 #define ROUNDS_QUICK 1
 #define CONNECTIONS 1000
-#define LOCALHOST "127.0.0.1"
 
 enum {
 	NOTHING,
@@ -52,24 +51,8 @@ static const char how[] =
 	"kernel statistics (run_time_ns) of one program that makes, changes and deletes a record, per connect, accept and close of a storm; "
 	"tests/bench/storage.bpf.c";
 
-/* Where a storm has its listener, and the address of the next one, so that no port is still in TIME_WAIT. */
-struct ground {
-	struct actor actor;
-	int listener, port;
-	unsigned int number;
-};
-
-static void storm(struct ground *g)
-{
-	char from[16];
-
-	traffic_address("127.0.64.1", g->number++, from);
-	act(&g->actor, step_storm_alone, .fd = g->listener, .host = LOCALHOST, .port = g->port,
-	    .from = from, .count = CONNECTIONS);
-}
-
 /* ns per connection that the program ran while it was attached; negative: -errno. */
-static double run(struct storage *s, int way, struct ground *g)
+static double run(struct storage *s, int way, struct churn *churn)
 {
 	struct bpf_program *program = bpf_object__find_program_by_name(s->obj, ways[way].program);
 	struct bpf_prog_info before = {}, after = {};
@@ -81,7 +64,7 @@ static double run(struct storage *s, int way, struct ground *g)
 		return -errno;
 	if (bpf_obj_get_info_by_fd(fd, &before, &size))
 		return -errno;
-	storm(g);
+	churn_run(churn, CONNECTIONS, 0);
 	if (bpf_obj_get_info_by_fd(fd, &after, &size))
 		return -errno;
 	bpf_link__destroy(link);
@@ -91,19 +74,18 @@ static double run(struct storage *s, int way, struct ground *g)
 static double measure(struct storage *s, unsigned int rounds, double ns[WAYS][ROUNDS])
 {
 	unsigned int order[WAYS];
-	struct ground g = {.number = 0};
+	struct churn churn;
 	double value = 0;
 
-	actor_start(&g.actor, 0);
-	g.port = scene_listen(&g.actor, SCENE_BACKLOG, &g.listener);
+	churn_start(&churn);
 	for (unsigned int round = 0; round < rounds && value >= 0; round++) {
 		sample_shuffle(order, WAYS);
 		for (int i = 0; i < WAYS && value >= 0; i++) {
-			value = run(s, (int)order[i], &g);
+			value = run(s, (int)order[i], &churn);
 			ns[order[i]][round] = value;
 		}
 	}
-	actor_end(&g.actor, 0);
+	churn_end(&churn);
 	return value;
 }
 

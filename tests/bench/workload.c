@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "meter.h"
 #include "process.h"
 #include "scene.h"
 
@@ -129,17 +130,7 @@ static uint64_t softirq_ns(void)
 	return (irq + softirq) * (1000000000UL / (unsigned long)sysconf(_SC_CLK_TCK));
 }
 
-uint64_t workload_process_cpu_ns(pid_t pid)
-{
-	struct timespec used;
-	clockid_t clock;
-
-	assert_int_equal(clock_getcpuclockid(pid, &clock), 0);
-	assert_int_equal(clock_gettime(clock, &used), 0);
-	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
-}
-
 uint64_t workload_cpu_ns(const struct load *l)
 {
-	return workload_process_cpu_ns(l->actor.pid) + (workload_irq_time() ? softirq_ns() : 0);
+	return (uint64_t)meter_cpu_ns(l->actor.pid) + (workload_irq_time() ? softirq_ns() : 0);
 }

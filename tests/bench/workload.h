@@ -35,11 +35,10 @@ void workload_finish(struct load *l);
 void workload_end(struct load *l);
 
 /*
- * CPU of a process and all its threads so far, ns. Where the kernel keeps softirq time out of it (workload_irq_time()), that of the whole
- * machine is added for a workload, 10 ms exact.
+ * CPU of its process so far, ns. Where the kernel keeps softirq time out of it (workload_irq_time()), that of the whole machine is
+ * added, 10 ms exact.
  */
 uint64_t workload_cpu_ns(const struct load *l);
-uint64_t workload_process_cpu_ns(pid_t pid);
 bool workload_irq_time(void);
 
 #endif

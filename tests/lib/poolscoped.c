@@ -270,6 +270,14 @@ int poolscoped_start(struct poolscoped *d, const char *const argv[])
 	return 0;
 }
 
+void poolscoped_must_start(struct poolscoped *d, const char *const argv[])
+{
+	if (poolscoped_start(d, argv) == 0)
+		return;
+	poolscoped_print_log(d);
+	fail_msg("poolscoped does not start");
+}
+
 void poolscoped_stop(struct poolscoped *d)
 {
 	int code;

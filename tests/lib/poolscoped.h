@@ -25,6 +25,9 @@ const char *poolscoped_path(void);
  */
 int poolscoped_start(struct poolscoped *d, const char *const argv[]);
 
+/* The same, and fails the test with the daemon's log unless it starts. */
+void poolscoped_must_start(struct poolscoped *d, const char *const argv[]);
+
 /* SIGTERM; fails the test unless it ends with status 0 within 5 s. */
 void poolscoped_stop(struct poolscoped *d);
 

@@ -121,10 +121,7 @@ void scene_observe(struct scene *s, ...)
 	while (count < ARGV_MAX - 1 && (argv[count] = va_arg(more, const char *)))
 		count++;
 	va_end(more);
-	if (poolscoped_start(&s->daemon, argv) != 0) {
-		poolscoped_print_log(&s->daemon);
-		fail_msg("poolscoped does not start");
-	}
+	poolscoped_must_start(&s->daemon, argv);
 }
 
 static char *scene_scrape(struct scene *s)
